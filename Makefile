@@ -1,0 +1,61 @@
+# Two builds: `swift build` is the ordinary one, for tests; `make build` the release.
+PREFIX ?= /usr/local
+DESTDIR ?=
+ARGS ?=
+STATIC = swift build -c release --traits Static --toolset build/toolset.json \
+	--scratch-path .build-static --explicit-target-dependency-import-check error
+PYTEST = /usr/bin/python3 -m pytest -q -p no:cacheprovider --import-mode=importlib
+
+.PHONY: all build test lint unit end-to-end differential container bench demo install clean
+
+all: build
+
+build: build/toolset.json
+	$(STATIC) --product apus
+	Scripts/link-programs .build-static/release/apus build/bin
+
+build/toolset.json: Scripts/make-sysroot Scripts/install-packages
+	Scripts/install-packages build
+	Scripts/make-sysroot
+
+test: lint unit end-to-end differential container
+
+lint: build
+	Scripts/install-packages test
+	swift format lint --strict --recursive --parallel Package.swift Sources Tests
+	Scripts/check-source
+	mandoc -T lint -W warning man/*.[0-9]
+
+unit:
+	Scripts/install-packages build
+	swift test --parallel --explicit-target-dependency-import-check error
+
+end-to-end: build
+	Scripts/install-packages test
+	$(PYTEST) -n 4 Tests/EndToEnd
+
+differential: build
+	Scripts/install-packages test
+	$(PYTEST) -n 4 Tests/Differential
+
+container: build
+	Scripts/install-packages container
+	$(PYTEST) Tests/Container
+
+bench: build
+	Scripts/install-packages bench
+	Benchmarks/run $(ARGS)
+
+demo: build
+	Scripts/install-packages demo
+	Scripts/demo $(ARGS)
+
+install: build
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 \
+		$(DESTDIR)$(PREFIX)/share/man/man5 $(DESTDIR)$(PREFIX)/share/man/man8
+	Scripts/link-programs build/bin/apus $(DESTDIR)$(PREFIX)/bin
+	for page in man/*.[0-9]; do \
+		install -m 644 $$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/ || exit; done
+
+clean:
+	rm -rf build .build .build-static

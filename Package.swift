@@ -1,0 +1,86 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// One language subset, two builds: the ordinary one for tests and sanitizers, and, with the trait
+// `Static`, Embedded Swift against musl, which is what is released. `make build` prepares
+// build/sysroot and passes the toolset; see Scripts/make-sysroot.
+let release: BuildSettingCondition = .when(traits: ["Static"])
+let sysrootLibraries = "\(Context.packageDirectory)/build/sysroot/lib"
+
+// Foundation and CLinux must see one libc: what CLinux asks of its headers holds for every module.
+let oneLibc: SwiftSetting = .unsafeFlags(["-Xcc", "-D_GNU_SOURCE"])
+
+let swiftSettings: [SwiftSetting] = [
+    oneLibc,
+    .enableExperimentalFeature("Embedded", release),
+    // A section for each function lets the linker drop what nothing calls and fold what is the same.
+    .unsafeFlags(
+        [
+            "-wmo", "-Osize", "-Xfrontend", "-function-sections",
+            "-enforce-exclusivity=unchecked",
+        ], release),
+    // The optimizer makes constant arrays static data, numbered within their function. A function that
+    // several modules emit may be numbered differently in each, and the linker, which keeps one by
+    // name, then gives it another's array.
+    .unsafeFlags(["-Xllvm", "-sil-disable-pass=object-outliner"], release),
+    .enableExperimentalFeature("Extern"),
+    .treatAllWarnings(as: .error),
+]
+
+let cSettings: [CSetting] = [.unsafeFlags(["-Wall", "-Wextra", "-Werror"])]
+
+let staticLink: [String] = [
+    "-Xclang-linker", "-static", "-Xclang-linker", "-nostdlib",
+    "-Xclang-linker", "-Wno-unused-command-line-argument",
+    "-Xlinker", "\(sysrootLibraries)/crt1.o", "-Xlinker", "\(sysrootLibraries)/crti.o",
+    "-Xlinker", "-L\(sysrootLibraries)",
+    "-Xlinker", "-lswiftUnicodeDataTables", "-Xlinker", "-lcap", "-Xlinker", "-lseccomp",
+    "-Xlinker", "\(sysrootLibraries)/libc.a", "-Xlinker", "\(sysrootLibraries)/crtn.o",
+    "-Xlinker", "--gc-sections", "-Xlinker", "--icf=all", "-Xlinker", "-s",
+]
+
+func library(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: swiftSettings)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .testTarget(
+        name: "\(name)Tests", dependencies: dependencies, path: "Tests/\(name)Tests",
+        swiftSettings: [oneLibc])
+}
+
+let package = Package(
+    name: "apus",
+    traits: [.trait(name: "Static", description: "The release: Embedded Swift against musl.")],
+    targets: [
+        .target(name: "CLinux", cSettings: cSettings),
+        .systemLibrary(name: "CCap", pkgConfig: "libcap", providers: [.apt(["libcap-dev"])]),
+        .systemLibrary(
+            name: "CSeccomp", pkgConfig: "libseccomp", providers: [.apt(["libseccomp-dev"])]),
+        library("Linux", ["CLinux"]),
+        library("Formats", []),
+        library("Supervision", ["Formats", "Linux"]),
+        library("Logging", ["Formats", "Linux"]),
+        library("Networking", ["Formats", "Linux"]),
+        library("Confinement", ["Formats", "Linux", "CCap", "CSeccomp"]),
+        library("Init", ["Supervision", "Formats", "Linux"]),
+        library(
+            "Programs",
+            ["Confinement", "Formats", "Init", "Linux", "Logging", "Networking", "Supervision"]),
+        .executableTarget(
+            name: "apus", dependencies: ["Programs"], cSettings: cSettings,
+            linkerSettings: [
+                .unsafeFlags(
+                    ["-enable-experimental-feature", "Embedded", "-wmo"] + staticLink, release)
+            ]),
+        tests("Linux", ["Linux"]),
+        tests("Formats", ["Formats"]),
+        tests("Supervision", ["Supervision", "Formats", "Linux"]),
+        tests("Logging", ["Logging", "Formats", "Linux"]),
+        tests("Networking", ["Networking", "Formats", "Linux"]),
+        tests("Confinement", ["Confinement", "Linux"]),
+        tests("Init", ["Init", "Supervision", "Linux"]),
+        tests("Simulation", ["Supervision", "Linux"]),
+    ],
+    swiftLanguageModes: [.v6]
+)
