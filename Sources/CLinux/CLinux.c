@@ -1,0 +1,130 @@
+#include "CLinux.h"
+
+#include <sys/syscall.h>
+
+extern char **environ;
+
+int cl_errno(void) { return errno; }
+void cl_set_errno(int value) { errno = value; }
+
+int cl_openat(int directory, const char *path, int flags, mode_t mode)
+{
+    return openat(directory, path, flags, mode);
+}
+
+int cl_fcntl(int descriptor, int command, int argument)
+{
+    return fcntl(descriptor, command, argument);
+}
+
+int cl_ioctl_int(int descriptor, unsigned long request, int argument)
+{
+    return ioctl(descriptor, request, argument);
+}
+
+int cl_prctl(int operation, unsigned long a, unsigned long b, unsigned long c, unsigned long d)
+{
+    return prctl(operation, a, b, c, d);
+}
+
+int cl_pidfd_open(pid_t pid, unsigned flags) { return (int)syscall(SYS_pidfd_open, pid, flags); }
+
+int cl_pidfd_send_signal(int descriptor, int signal)
+{
+    return (int)syscall(SYS_pidfd_send_signal, descriptor, signal, NULL, 0);
+}
+
+static int copy_status(int result, const struct stat *from, struct cl_status *to)
+{
+    if (result == 0)
+        *to = (struct cl_status){
+            .device = from->st_dev, .inode = from->st_ino, .size = (uint64_t)from->st_size,
+            .links = from->st_nlink, .mode = from->st_mode, .user = from->st_uid,
+            .group = from->st_gid};
+    return result;
+}
+
+int cl_fstatat(int directory, const char *path, struct cl_status *status, int flags)
+{
+    struct stat st;
+    return copy_status(fstatat(directory, path, &st, flags), &st, status);
+}
+
+int cl_fstat(int descriptor, struct cl_status *status)
+{
+    struct stat st;
+    return copy_status(fstat(descriptor, &st), &st, status);
+}
+
+int cl_getrlimit(int resource, uint64_t *soft, uint64_t *hard)
+{
+    struct rlimit limit;
+    int result = getrlimit(resource, &limit);
+    *soft = limit.rlim_cur;
+    *hard = limit.rlim_max;
+    return result;
+}
+
+int cl_setrlimit(int resource, uint64_t soft, uint64_t hard)
+{
+    struct rlimit limit = {.rlim_cur = soft, .rlim_max = hard};
+    return setrlimit(resource, &limit);
+}
+
+static void expand_set(uint64_t bits, sigset_t *set)
+{
+    sigemptyset(set);
+    for (int signal = 1; signal <= 64; signal++)
+        if (bits >> (signal - 1) & 1)
+            sigaddset(set, signal); /* refuses the few that libc keeps for itself */
+}
+
+/* The system call itself: libc's function hides the real-time signals that libc keeps. */
+int cl_sigprocmask(int how, uint64_t set, uint64_t *previous)
+{
+    return (int)syscall(SYS_rt_sigprocmask, how, &set, previous, sizeof set);
+}
+
+int cl_signalfd(uint64_t bits, int flags)
+{
+    sigset_t set;
+    expand_set(bits, &set);
+    return signalfd(-1, &set, flags);
+}
+
+int cl_signal_disposition(int signal, int ignored)
+{
+    struct sigaction action = {.sa_handler = ignored ? SIG_IGN : SIG_DFL}, previous;
+    if (sigaction(signal, &action, &previous) < 0)
+        return -1;
+    return previous.sa_handler == SIG_IGN;
+}
+
+int cl_status_exited(int status) { return WIFEXITED(status); }
+int cl_status_exit_code(int status) { return WEXITSTATUS(status); }
+int cl_status_signal(int status) { return WTERMSIG(status); }
+
+int cl_getopt(int argc, char *const argv[], const char *options, const struct option *long_options,
+              int reset, const char **argument, int *index, int *failed_option)
+{
+    if (reset)
+        optind = 0; /* both libcs: forget the position inside a cluster too */
+    opterr = 0;
+    int result = getopt_long(argc, argv, options, long_options, NULL);
+    *argument = optarg;
+    *index = optind;
+    *failed_option = optopt;
+    return result;
+}
+
+char **cl_environ(void)
+{
+    static char *none[] = {NULL};
+    return environ ? environ : none;
+}
+
+char *cl_program_name(void) { return program_invocation_name; }
+
+static _Thread_local void *seam;
+void *cl_seam(void) { return seam; }
+void cl_set_seam(void *value) { seam = value; }

@@ -1,0 +1,161 @@
+/*
+ * The C that Swift cannot import: errno, variadic calls, function-like macros, and the child side of
+ * vfork, where no Swift may run. Everything else is used from libc's own headers, included here so
+ * that Swift sees one libc, glibc or musl, under one name.
+ */
+#ifndef CLINUX_H
+#define CLINUX_H
+
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+
+#include <arpa/inet.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <grp.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <pwd.h>
+#include <sched.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/epoll.h>
+#include <sys/file.h>
+#include <sys/inotify.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/time.h>
+#include <sys/types.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <sys/xattr.h>
+#include <time.h>
+#include <unistd.h>
+
+/* errno is a macro over a function call. */
+int cl_errno(void);
+void cl_set_errno(int value);
+
+/* Variadic system calls, one shape each. All return -1 and set errno on failure. */
+int cl_openat(int directory, const char *path, int flags, mode_t mode);
+int cl_fcntl(int descriptor, int command, int argument);
+int cl_ioctl_int(int descriptor, unsigned long request, int argument);
+int cl_prctl(int operation, unsigned long a, unsigned long b, unsigned long c, unsigned long d);
+int cl_pidfd_open(pid_t pid, unsigned flags);
+int cl_pidfd_send_signal(int descriptor, int signal);
+
+/* struct stat has different members in the two libcs, and st_atime a macro. */
+struct cl_status {
+    uint64_t device, inode, size, links;
+    uint32_t mode, user, group;
+};
+int cl_fstatat(int directory, const char *path, struct cl_status *status, int flags);
+int cl_fstat(int descriptor, struct cl_status *status);
+
+/* glibc takes an enum and musl an int for `resource`; limits of all ones mean infinity. */
+int cl_getrlimit(int resource, uint64_t *soft, uint64_t *hard);
+int cl_setrlimit(int resource, uint64_t soft, uint64_t hard);
+enum {
+    CL_RLIMIT_CPU = RLIMIT_CPU, CL_RLIMIT_FSIZE = RLIMIT_FSIZE, CL_RLIMIT_DATA = RLIMIT_DATA,
+    CL_RLIMIT_STACK = RLIMIT_STACK, CL_RLIMIT_CORE = RLIMIT_CORE, CL_RLIMIT_RSS = RLIMIT_RSS,
+    CL_RLIMIT_NPROC = RLIMIT_NPROC, CL_RLIMIT_NOFILE = RLIMIT_NOFILE, CL_RLIMIT_AS = RLIMIT_AS,
+    CL_RLIMIT_MEMLOCK = RLIMIT_MEMLOCK
+};
+
+/* Bits of a signal set are signal - 1, as in the kernel; sigset_t differs between libcs. */
+int cl_sigprocmask(int how, uint64_t set, uint64_t *previous);
+int cl_signalfd(uint64_t set, int flags);
+/* Sets SIG_IGN when ignored, else SIG_DFL. Returns 1 if the signal was ignored before, else 0. */
+int cl_signal_disposition(int signal, int ignored);
+
+/* Enumerations in one libc, macros in the other: here they are plain integers in both. */
+enum {
+    CL_EPOLLIN = EPOLLIN, CL_EPOLLOUT = EPOLLOUT, CL_EPOLLHUP = EPOLLHUP, CL_EPOLLERR = EPOLLERR,
+    CL_EPOLL_CLOEXEC = EPOLL_CLOEXEC, CL_IN_CLOEXEC = IN_CLOEXEC, CL_IN_NONBLOCK = IN_NONBLOCK,
+    CL_IN_CHANGES = IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_ATTRIB |
+                    IN_CLOSE_WRITE | IN_ONLYDIR,
+    CL_SOCK_STREAM = SOCK_STREAM, CL_SOCK_NONBLOCK = SOCK_NONBLOCK, CL_SOCK_CLOEXEC = SOCK_CLOEXEC,
+    CL_SOCK_DGRAM = SOCK_DGRAM,
+    CL_IPPROTO_TCP = IPPROTO_TCP, CL_IPPROTO_IPV6 = IPPROTO_IPV6,
+    CL_SEND_NOW = MSG_DONTWAIT | MSG_NOSIGNAL, CL_PEEK_NOW = MSG_DONTWAIT | MSG_PEEK
+};
+
+/* The wait status macros. */
+int cl_status_exited(int status);
+int cl_status_exit_code(int status);
+int cl_status_signal(int status);
+
+/* One option as getopt_long(3) returns it; reset starts a new argument vector. Messages are off. */
+int cl_getopt(int argc, char *const argv[], const char *options, const struct option *long_options,
+              int reset, const char **argument, int *index, int *failed_option);
+
+/* The process's environment, as the kernel or an execing program handed it over. */
+char **cl_environ(void);
+/* Argument zero in its original place, followed by the other arguments. */
+char *cl_program_name(void);
+
+/* A per-thread pointer for the system-call seam of the tests. */
+void *cl_seam(void);
+void cl_set_seam(void *seam);
+
+/* The step of a start that failed. */
+enum {
+    CL_SPAWN_FORK, CL_SPAWN_SESSION, CL_SPAWN_GROUP, CL_SPAWN_TERMINAL, CL_SPAWN_DIRECTORY,
+    CL_SPAWN_DESCRIPTORS, CL_SPAWN_LIMIT, CL_SPAWN_EXEC
+};
+
+/* What the child between vfork and exec has to do, in this order. -1 means "leave as it is". */
+struct cl_spawn_request {
+    const char *const *paths;      /* candidates, tried in order; NULL ends the list */
+    char *const *arguments;
+    char *const *environment;
+    const int *descriptors;        /* child's descriptor i becomes a copy of descriptors[i] */
+    int descriptor_count;
+    int directory;                 /* fchdir here */
+    int new_session;               /* setsid */
+    int new_process_group;         /* setpgid(0, 0) */
+    int terminal;                  /* become this terminal's foreground group */
+    int restore_descriptor_limit;  /* RLIMIT_NOFILE back to the two values below */
+    uint64_t descriptor_limit_soft, descriptor_limit_hard;
+    uint64_t default_signals;      /* dispositions back to SIG_DFL */
+    uint64_t signal_mask;          /* blocked signals of the new program */
+    const char *announcement;      /* for descriptor 2 just before exec; a NUL stands for the pid */
+    int announcement_length;       /* at most 2000 with the pids in place */
+    int exit_code;                 /* end with this instead of exec when there are no paths */
+    int stage;                     /* out: the CL_SPAWN_ step that failed */
+    pid_t pid;                     /* out: the child, also one that failed and has been reaped */
+    int failure;                   /* out, cl_spawn_beside: errno of the failed step; then it exits 111 */
+};
+/*
+ * Starts a child with vfork semantics. Returns its pid, or -1 with errno and stage set, also when a
+ * step in the child failed; such a child is reaped here already.
+ */
+pid_t cl_spawn(struct cl_spawn_request *spawn);
+/*
+ * The same without waiting until the child is done with our memory, which it shares, errno included. All
+ * that the request points to, and the stack, must stay until the kernel has set *alive to 0. Call it
+ * with *alive not 0, failure 0 and all signals blocked.
+ */
+pid_t cl_spawn_beside(struct cl_spawn_request *spawn, void *stack_end, pid_t *alive);
+/* execve of the first candidate that works, under the PATH rules of daemontools' pathexec. */
+int cl_exec(const char *const *paths, char *const *arguments, char *const *environment);
+
+#endif

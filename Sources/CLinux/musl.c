@@ -1,0 +1,59 @@
+/*
+ * What the Swift runtime and Debian's static libraries expect of libc and musl does not have: the
+ * Embedded standard library wants arc4random_buf, and libcap.a and libseccomp.a were compiled with
+ * _FORTIFY_SOURCE against glibc.
+ */
+#define _GNU_SOURCE
+#include <features.h>
+
+#ifndef __GLIBC__
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+
+void arc4random_buf(void *buffer, size_t size)
+{
+    for (char *at = buffer; size > 0;) {
+        ssize_t got = getrandom(at, size, 0);
+        if (got < 0 && errno != EINTR)
+            abort();
+        if (got > 0) {
+            at += got;
+            size -= (size_t)got;
+        }
+    }
+}
+
+#define FORWARD(call)                                                                              \
+    va_list arguments;                                                                             \
+    va_start(arguments, format);                                                                   \
+    int result = call;                                                                             \
+    va_end(arguments);                                                                             \
+    return result
+
+int __fprintf_chk(FILE *file, int flag, const char *format, ...)
+{
+    (void)flag;
+    FORWARD(vfprintf(file, format, arguments));
+}
+
+int __sprintf_chk(char *text, int flag, size_t room, const char *format, ...)
+{
+    (void)flag;
+    FORWARD(vsnprintf(text, room, format, arguments));
+}
+
+int __snprintf_chk(char *text, size_t size, int flag, size_t room, const char *format, ...)
+{
+    (void)flag;
+    FORWARD(vsnprintf(text, size < room ? size : room, format, arguments));
+}
+
+int __asprintf_chk(char **text, int flag, const char *format, ...)
+{
+    (void)flag;
+    FORWARD(vasprintf(text, format, arguments));
+}
+#endif

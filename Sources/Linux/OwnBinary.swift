@@ -1,0 +1,95 @@
+import CLinux
+
+/// The file that this process runs, and whether an exec would run it again.
+///
+/// All programs are one binary, and run files chain them: each changes something and execs the next.
+/// Where the next one is this binary too, calling it does what the exec would, as long as the exec
+/// would change nothing but the arguments and the environment. That is so because a program of the
+/// chain leaves nothing behind that an exec clears: no descriptor with close-on-exec, no handler, no
+/// alternate stack, no lock on memory, no timer. What the kernel would refuse or add is asked here:
+/// permission, mount options and set-ID bits for the user of now, file capabilities, and the room
+/// for arguments. Whether the exec would change credentials, the program before knows, and says so
+/// by `Invocation.requireExec`.
+public enum OwnBinary {
+    /// Less than any kernel takes, whatever the limit on the stack: it grants 128 KiB to all.
+    private static let argumentRoom = 96 << 10
+
+    /// The path at which an exec would find this very binary, nil when it would find another file,
+    /// fail, or do more than start over.
+    public static func path(runBy invocation: Invocation) -> ByteString? {
+        if invocation.mustExec || invocation.size > argumentRoom { return nil }
+        guard let (path, file) = firstFile(invocation.candidates), file.isRegular,
+            file.mode & UInt32(S_ISUID | S_ISGID) == 0, isRunning(file.identity),
+            isExecutable(path), !givesCapabilities(path)
+        else { return nil }
+        return path
+    }
+
+    /// The first candidate that is there. An exec goes on after some other errors too; those are left
+    /// to it.
+    private static func firstFile(_ candidates: [ByteString]) -> (ByteString, FileStatus)? {
+        for path in candidates {
+            do throws(SystemError) { return (path, try status(of: path)) } catch {
+                if error.errno != .noEntry { return nil }
+            }
+        }
+        return nil
+    }
+
+    /// Whether this process runs the file. The path that the kernel was given tells at little cost,
+    /// if it is absolute and not a script's. What has been renamed over it since is taken for it, so a
+    /// stage that waits must require its exec, and so must one that changes the root directory. /proc
+    /// always knows, where there is one.
+    private static func isRunning(_ file: FileStatus.Identity) -> Bool {
+        file == startedAs || file == executable
+    }
+
+    private static let startedAs = identity(startPath)
+    private static let executable = identity("/proc/self/exe")
+
+    /// The path of execve(2), nil when it is relative. getauxval(3).
+    private static var startPath: ByteString? {
+        guard let path = UnsafePointer<CChar>(bitPattern: getauxval(UInt(AT_EXECFN))),
+            path.pointee == CChar(UInt8(ascii: "/"))
+        else { return nil }
+        return ByteString(cString: path)
+    }
+
+    private static func identity(_ path: ByteString?) -> FileStatus.Identity? {
+        guard let path else { return nil }
+        do throws(SystemError) { return try status(of: path).identity } catch { return nil }
+    }
+
+    /// Whether the effective user may execute it, on its mount too. faccessat(2).
+    private static func isExecutable(_ path: ByteString) -> Bool {
+        do throws(SystemError) {
+            _ = try Kernel.call("faccessat", path) {
+                path.withCString { faccessat(AT_FDCWD, $0, X_OK, AT_EACCESS) }
+            }
+            return true
+        } catch { return false }
+    }
+
+    /// Whether the binary, at `path`, gives capabilities, or might. Asked once. getxattr(2).
+    private static func givesCapabilities(_ path: ByteString) -> Bool {
+        if let answer = capabilitiesAnswer { return answer }
+        var answer = true
+        do throws(SystemError) {
+            _ = try Kernel.call("getxattr", path) {
+                path.withCString { getxattr($0, "security.capability", nil, 0) }
+            }
+        } catch { answer = error.errno != Errno(ENODATA) && error.errno != Errno(EOPNOTSUPP) }
+        capabilitiesAnswer = answer
+        return answer
+    }
+
+    /// A chain has one thread.
+    private nonisolated(unsafe) static var capabilitiesAnswer: Bool?
+}
+
+extension Invocation {
+    /// What the kernel counts for arguments and environment.
+    fileprivate var size: Int {
+        arguments.reduce(environment.size) { $0 + $1.count + 1 + MemoryLayout<Int>.size }
+    }
+}

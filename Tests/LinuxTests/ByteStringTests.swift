@@ -1,0 +1,97 @@
+import Linux
+import Testing
+
+@Suite("Byte strings")
+struct ByteStringTests {
+    @Test("Bytes that are not UTF-8 pass through untouched")
+    func invalidUTF8() {
+        let bytes: [UInt8] = [0xff, 0x2f, 0xc3, 0x28]
+        let string = ByteString(bytes)
+        #expect(Array(string.bytes) == bytes)
+        #expect(string.withCString { ByteString(cString: $0) } == string)
+    }
+
+    @Test("A NUL ends a byte string, as it ends an argument")
+    func stopsAtNul() { #expect(ByteString([97, 0, 98]) == "a") }
+
+    @Test(
+        "The last component is what follows the last slash",
+        arguments: [("a", "a"), ("/a/b", "b"), ("a/", ""), ("", ""), ("./x", "x")])
+    func lastComponent(path: String, expected: String) {
+        #expect(ByteString(path).lastComponent == ByteString(expected))
+    }
+
+    @Test("Interpolation joins text, bytes and numbers")
+    func interpolation() {
+        let name = ByteString([0xfe])
+        let message: ByteString = "a \(name) \(-7) \(UInt64.max)"
+        #expect(
+            Array(message.bytes)
+                == Array("a ".utf8) + [0xfe] + Array(" -7 18446744073709551615".utf8))
+    }
+
+    @Test("Decimal numbers of every shape", arguments: [Int.min, -1, 0, 9, 10, 12345, Int.max])
+    func decimal(value: Int) {
+        var bytes: [UInt8] = []
+        appendDecimal(value, to: &bytes)
+        #expect(String(decoding: bytes, as: UTF8.self) == String(value))
+    }
+
+    @Test("Scanning takes leading digits only, and wraps")
+    func scan() {
+        #expect(scanDecimal("12a3".utf8) == (12, 2))
+        #expect(scanDecimal("-1".utf8) == (0, 0))
+        #expect(scanDecimal("".utf8) == (0, 0))
+        #expect(scanDecimal("18446744073709551617".utf8) == (1, 20))
+    }
+
+    @Test("Order is byte order")
+    func order() {
+        #expect(ByteString("a") < ByteString("b"))
+        #expect(ByteString("a") < ByteString("aa"))
+        #expect(ByteString("z") < ByteString([0xff]))
+        #expect(!(ByteString("b") < ByteString("a")))
+    }
+
+    @Test("Appending keeps the closing NUL in its place")
+    func append() {
+        var string: ByteString = "a"
+        string.append("b" as ByteString)
+        string.append([99, 100])
+        #expect(string == "abcd")
+        #expect(string.count == 4)
+    }
+}
+
+@Suite("Environments")
+struct EnvironmentTests {
+    @Test("Setting replaces every old entry and appends the new one")
+    func set() {
+        var environment = Environment(["A=1", "B=2", "A=3"])
+        environment.set("A", "x=y")
+        #expect(environment.entries == ["B=2", "A=x=y"])
+        #expect(environment["A"] == "x=y")
+    }
+
+    @Test("A name is matched whole")
+    func names() {
+        var environment = Environment(["PATHS=1", "PATH=2", "NOEQUALS"])
+        #expect(environment["PATH"] == "2")
+        #expect(environment["NOEQUALS"] == nil)
+        environment.unset("PATH")
+        #expect(environment.entries == ["PATHS=1", "NOEQUALS"])
+    }
+}
+
+@Suite("Error texts")
+struct ErrnoTests {
+    @Test("The texts are daemontools' own, not strerror's")
+    func texts() {
+        #expect(ByteString("\(Errno.accessDenied.text)") == "access denied")
+        #expect(ByteString("\(Errno.notPermitted.text)") == "permission denied")
+        #expect(ByteString("\(Errno.again.text)") == "temporary failure")
+        #expect(ByteString("\(Errno.noEntry.text)") == "file does not exist")
+        #expect(ByteString("\(Errno(0).text)") == "no error")
+        #expect(ByteString("\(Errno(9999).text)") == "unknown error")
+    }
+}

@@ -1,0 +1,132 @@
+import Linux
+import Testing
+
+@Suite("Starting programs")
+struct ProcessTests {
+    let path = Environment(["PATH=/usr/bin:/bin"])
+
+    /// Runs `script` in a shell with `setup`, its output in a pipe at `output` of the child.
+    private func shell(_ script: ByteString, _ configure: (inout ChildSetup, Int32) -> Void) throws
+        -> (text: String, status: Linux.ExitStatus)
+    {
+        let pipe = try Pipe()
+        var setup = ChildSetup()
+        configure(&setup, pipe.writer.number)
+        let invocation = Invocation(
+            "sh", arguments: ["sh", "-c", script], environment: path)
+        let pid = try spawn(invocation, setup)
+        let reader = pipe.reader.number
+        try pipe.writer.close()
+        var text = ""
+        var block = [UInt8](repeating: 0, count: 4096)
+        while true {
+            let count = try block.withUnsafeMutableBytes { try read(reader, into: $0) }
+            if count == 0 { break }
+            text += String(decoding: block[..<count], as: UTF8.self)
+        }
+        guard case .ended(_, let status) = try reap(pid, block: true) else {
+            throw SystemError("waitpid", .noChild)
+        }
+        return (text, status)
+    }
+
+    @Test("The child's descriptors are copies of the ones asked for")
+    func descriptors() throws {
+        let result = try shell("echo out; echo third >&3; exit 7") { setup, pipe in
+            setup.descriptors = [-1, pipe, -1, pipe]
+        }
+        #expect(result.text == "out\nthird\n")
+        #expect(result.status.exitCode == 7)
+        #expect(result.status.signal == nil)
+    }
+
+    @Test("A descriptor that is both a source and a target keeps its meaning for both")
+    func overlappingDescriptors() throws {
+        let result = try shell("readlink /proc/$$/fd/2; readlink /proc/$PPID/fd/1") { setup, pipe in
+            setup.descriptors = [-1, pipe, 1]
+        }
+        let links = result.text.split(separator: "\n")
+        #expect(links.count == 2)
+        #expect(links[0] == links[1])
+    }
+
+    @Test("Nothing else is inherited, no signal is blocked or ignored on the way")
+    func cleanChild() throws {
+        let held = try Pipe()
+        try setDisposition(.pipe, ignored: true)
+        defer { do { try setDisposition(.pipe, ignored: false) } catch {} }
+        let result = try shell(
+            "ls -l /proc/self/fd; grep -E 'SigBlk|SigIgn' /proc/self/status"
+        ) { setup, pipe in
+            setup.descriptors = [-1, pipe, pipe]
+            setup.defaultSignals = SignalSet(.pipe)
+        }
+        let inode = try status(of: held.reader.number).identity.inode
+        #expect(!result.text.contains("pipe:[\(inode)]"))
+        #expect(result.text.contains("SigBlk:\t0000000000000000"))
+        #expect(!result.text.contains("SigIgn:\t0000000000001000"))
+        _ = consume held
+    }
+
+    @Test("A session of its own, another directory")
+    func session() throws {
+        let directory = try openFile("/usr", .place)
+        let result = try shell("ps -o sid= -p $$ | tr -d ' '; echo $$; pwd") { setup, pipe in
+            setup.descriptors = [-1, pipe]
+            setup.newSession = true
+            setup.directory = directory.number
+        }
+        let lines = result.text.split(separator: "\n")
+        #expect(lines[0] == lines[1])
+        #expect(lines[2] == "/usr")
+    }
+
+    @Test("A program that cannot be run leaves no child and says why")
+    func failures() throws {
+        func error(_ program: ByteString, _ setup: ChildSetup = ChildSetup()) -> SpawnError? {
+            do throws(SpawnError) {
+                _ = try spawn(
+                    Invocation(program, arguments: [program], environment: path), setup)
+                return nil
+            } catch { return error }
+        }
+        #expect(error("no-such-program")?.cause.errno == .noEntry)
+        #expect(error("/etc/passwd")?.cause.errno == .accessDenied)
+        #expect(error("/usr")?.cause.errno == .accessDenied)
+        // An empty name is looked for like any other, so it names the directories of PATH.
+        #expect(error("")?.cause.errno == .accessDenied)
+        #expect(error("true")?.isFork == nil)
+        #expect(error("no-such-program")?.isFork == false)
+        var setup = ChildSetup()
+        setup.directory = 1_000_000
+        #expect(error("true", setup)?.cause.call.description == "spawn")
+    }
+
+    @Test("A fork that fails is told from an exec that fails")
+    func forkFailure() {
+        let seam = Seam()
+        seam.fail("spawn", with: .again)
+        let error: SpawnError? = seam.during {
+            do throws(SpawnError) {
+                _ = try spawn(Invocation("true", arguments: ["true"], environment: path))
+                return nil
+            } catch { return error }
+        }
+        #expect(error?.isFork == true)
+        #expect(error?.cause.errno == .again)
+    }
+
+    @Test("PATH is searched as daemontools does: an empty element is the current directory")
+    func candidates() {
+        func paths(_ program: ByteString, _ path: ByteString?) -> [ByteString] {
+            let environment = Environment(path.map { ["PATH=\($0)"] } ?? [])
+            return Invocation(program, arguments: [program], environment: environment).candidates
+        }
+        #expect(paths("x", "/a:/b") == ["/a/x", "/b/x"])
+        #expect(paths("x", "/a::/b") == ["/a/x", "./x", "/b/x"])
+        #expect(paths("x", "") == ["./x"])
+        #expect(paths("x", nil) == ["/bin/x", "/usr/bin/x"])
+        #expect(paths("./x", "/a") == ["./x"])
+        #expect(paths("", "/a") == ["/a/"])
+    }
+}
