@@ -1,0 +1,207 @@
+/// Why a line of access rules cannot be compiled.
+public enum AccessRuleError: Error, Equatable {
+    /// It does not parse; the line without trailing blanks.
+    case unparsable([UInt8])
+    /// The compiled rules would pass 4 GiB.
+    case tooLarge
+}
+
+/// Compiles the text of access rules, line by line, to the database that AccessRules reads. The
+/// language is that of tcprules(1): `ADDRESS:allow` or `ADDRESS:deny`, then `,NAME="VALUE"` as often
+/// as wanted; and, beyond the original, `[IPV6]`, `[IPV6]/LENGTH` and `IPV4/LENGTH` as addresses.
+///
+/// An IPv4 prefix becomes the dotted prefixes and addresses it consists of, at most 256, which every
+/// tcpserver understands. They are added last, the longest prefix first, so that of two rules for the
+/// same address the more specific one is found, whatever their order in the text.
+public struct AccessRuleCompiler {
+    private struct Deferred {
+        let length: Int
+        let key: [UInt8]
+        let data: [UInt8]
+    }
+
+    private var builder = CDBBuilder()
+    private var deferred: [Deferred] = []
+    private var hasPrefixLength = [Bool](repeating: false, count: 129)
+
+    /// No rules yet.
+    public init() {}
+
+    /// Adds the rules of one line, which may end in a newline. Comments and lines without a colon are
+    /// passed over.
+    public mutating func add(_ line: ArraySlice<UInt8>) throws(AccessRuleError) {
+        if line.first == UInt8(ascii: "#") { return }
+        let text = withoutTrailingBlanks(line)
+        guard let colon = addressEnd(text) else { return }
+        guard let data = instructions(text[(colon + 1)...]) else {
+            throw .unparsable(Array(text))
+        }
+        try add(address: text[..<colon], data: data, line: text)
+    }
+
+    /// The compiled file.
+    public consuming func finish() throws(AccessRuleError) -> [UInt8] {
+        for length in stride(from: 32, through: 0, by: -1) {
+            for rule in deferred where rule.length == length { try add(rule.key, rule.data) }
+        }
+        let lengths = (0...128).reversed().filter { hasPrefixLength[$0] }.map { UInt8($0) }
+        if !lengths.isEmpty { try add(prefixLengthsKey, lengths) }
+        return builder.finish()
+    }
+
+    private mutating func add(_ key: some Collection<UInt8>, _ data: [UInt8])
+        throws(AccessRuleError)
+    { guard builder.add(key: key, data: data) else { throw .tooLarge } }
+
+    // MARK: - Lines
+
+    private func withoutTrailingBlanks(_ line: ArraySlice<UInt8>) -> ArraySlice<UInt8> {
+        var line = line
+        while let last = line.last,
+            last == UInt8(ascii: "\n") || last == UInt8(ascii: " ") || last == UInt8(ascii: "\t")
+        { line.removeLast() }
+        return line
+    }
+
+    /// Where the colon after the address is: the first one outside the brackets of an IPv6 address.
+    private func addressEnd(_ line: ArraySlice<UInt8>) -> Int? {
+        guard let colon = line.firstIndex(of: UInt8(ascii: ":")) else { return nil }
+        guard let open = bracket(line[..<colon]),
+            let close = line[open...].firstIndex(of: UInt8(ascii: "]")),
+            IPAddress(line[(open + 1)..<close]) != nil
+        else { return colon }
+        return line[close...].firstIndex(of: UInt8(ascii: ":"))
+    }
+
+    /// A bracket that opens an address: at the start, or after the user's `@`.
+    private func bracket(_ address: ArraySlice<UInt8>) -> Int? {
+        if address.first == UInt8(ascii: "[") { return address.startIndex }
+        guard let at = address.firstIndex(of: UInt8(ascii: "@")), at + 1 < address.endIndex,
+            address[at + 1] == UInt8(ascii: "[")
+        else { return nil }
+        return at + 1
+    }
+
+    /// The data of a record; nil when the text after the address does not parse.
+    private func instructions(_ text: ArraySlice<UInt8>) -> [UInt8]? {
+        var data: [UInt8] = []
+        var rest = text
+        if rest.starts(with: "deny".utf8) {
+            data += [UInt8(ascii: "D"), 0]
+            rest = rest.dropFirst(4)
+        } else if rest.starts(with: "allow".utf8) {
+            rest = rest.dropFirst(5)
+        } else {
+            return nil
+        }
+        while let first = rest.first {
+            guard first == UInt8(ascii: ","),
+                let equals = rest.firstIndex(of: UInt8(ascii: "=")), equals + 1 < rest.endIndex,
+                let close = rest[(equals + 2)...].firstIndex(of: rest[equals + 1])
+            else { return nil }
+            data.append(UInt8(ascii: "+"))
+            data.append(contentsOf: rest[(rest.startIndex + 1)...equals])
+            data.append(contentsOf: rest[(equals + 2)..<close])
+            data.append(0)
+            rest = rest[(close + 1)...]
+        }
+        return data
+    }
+
+    // MARK: - Addresses
+
+    private mutating func add(
+        address: ArraySlice<UInt8>, data: [UInt8], line: ArraySlice<UInt8>
+    ) throws(AccessRuleError) {
+        if let open = bracket(address), let close = address.firstIndex(of: UInt8(ascii: "]")),
+            let ip = IPAddress(address[(open + 1)..<close])
+        {
+            try add(ip, user: address[..<open], suffix: address[(close + 1)...], data, line: line)
+        } else if address.contains(UInt8(ascii: "=")) || address.contains(UInt8(ascii: "@")) {
+            try add(address, data)
+        } else if let slash = address.firstIndex(of: UInt8(ascii: "/")),
+            let network = IPAddress(address[..<slash]), !network.isIPv6
+        {
+            guard let length = decimal(address[(slash + 1)...]), length <= 32 else {
+                throw .unparsable(Array(line))
+            }
+            try add(network: network.prefix(length), length: length, data)
+        } else if let dash = address.firstIndex(of: UInt8(ascii: "-")) {
+            try add(range: address, dash: dash, data, line: line)
+        } else {
+            try add(address, data)
+        }
+    }
+
+    /// `USER@[IPV6]`, `[IPV6]` or `[IPV6]/LENGTH`.
+    private mutating func add(
+        _ ip: IPAddress, user: ArraySlice<UInt8>, suffix: ArraySlice<UInt8>, _ data: [UInt8],
+        line: ArraySlice<UInt8>
+    ) throws(AccessRuleError) {
+        if suffix.isEmpty { return try add(Array(user) + ip.text, data) }
+        guard user.isEmpty, ip.isIPv6, suffix.first == UInt8(ascii: "/"),
+            let length = decimal(suffix.dropFirst()), length <= ip.width
+        else { throw .unparsable(Array(line)) }
+        hasPrefixLength[length] = true
+        try add(prefixKey(ip, length), data)
+    }
+
+    /// `1.2.3.37-53` is 17 rules: the numbers around the dash, as far as the next dots.
+    private mutating func add(
+        range address: ArraySlice<UInt8>, dash: Int, _ data: [UInt8], line: ArraySlice<UInt8>
+    ) throws(AccessRuleError) {
+        let dot = UInt8(ascii: ".")
+        let left = address[..<dash].lastIndex(of: dot).map { $0 + 1 } ?? address.startIndex
+        let right = address[dash...].firstIndex(of: dot) ?? address.endIndex
+        guard let bottom = number(address[left..<dash]),
+            let top = number(address[(dash + 1)..<right])
+        else { throw .unparsable(Array(line)) }
+        var value = bottom
+        while value <= min(top, 255) {
+            var key = Array(address[..<left])
+            appendDecimal(value, to: &key)
+            try add(key + address[right...], data)
+            value += 1
+        }
+    }
+
+    /// Decimal digits only, wrapping as scan_ulong does; none at all are 0.
+    private func number(_ text: ArraySlice<UInt8>) -> UInt? {
+        var value: UInt = 0
+        for byte in text {
+            let digit = byte &- UInt8(ascii: "0")
+            guard digit < 10 else { return nil }
+            value = value &* 10 &+ UInt(digit)
+        }
+        return value
+    }
+
+    private mutating func add(network: IPAddress, length: Int, _ data: [UInt8])
+        throws(AccessRuleError)
+    {
+        let octets = max(1, (length + 7) / 8)
+        let step = UInt64(1) << UInt64(32 - 8 * octets)
+        let count = 1 << (8 * octets - length)
+        for index in 0..<UInt64(count) {
+            let ip = IPAddress(ipv4: UInt32(truncatingIfNeeded: network.low + index * step))
+            let key = dottedPrefix(ip, octets)
+            if length % 8 == 0 && length > 0 {
+                try add(key, data)
+            } else {
+                deferred.append(Deferred(length: length, key: key, data: data))
+            }
+        }
+    }
+
+    /// The first `octets` numbers, each with its dot unless all four are there.
+    private func dottedPrefix(_ ip: IPAddress, _ octets: Int) -> [UInt8] {
+        let text = ip.text
+        if octets == 4 { return text }
+        var dots = 0
+        let end = text.firstIndex { byte in
+            if byte == UInt8(ascii: ".") { dots += 1 }
+            return dots == octets
+        }
+        return Array(text[...(end ?? text.endIndex - 1)])
+    }
+}

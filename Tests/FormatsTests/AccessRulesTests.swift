@@ -1,0 +1,157 @@
+import Testing
+
+@testable import Formats
+
+/// Compiles rules; the error, if a line does not parse, as text.
+private func compile(_ text: String) throws -> [UInt8] {
+    var compiler = AccessRuleCompiler()
+    for line in text.split(separator: "\n", omittingEmptySubsequences: false) {
+        try compiler.add(Array((line + "\n").utf8)[...])
+    }
+    return try compiler.finish()
+}
+
+/// What rules say to a connection: the key that was found and what its record holds.
+private func access(
+    _ rules: [UInt8], _ address: String, host: String? = nil, info: String? = nil
+) throws -> String {
+    var reader = try AccessRules(MemorySource(rules))
+    var said = ""
+    let found = try reader.apply(
+        AccessQuery(
+            address: Array(address.utf8), host: host.map { Array($0.utf8) },
+            info: info.map { Array($0.utf8) })
+    ) { item in
+        switch item {
+        case .deny: said += " deny"
+        case .variable(let text): said += " " + String(decoding: text, as: UTF8.self)
+        }
+        return true
+    }
+    return found ? String(decoding: reader.key, as: UTF8.self) + ":" + said : "default"
+}
+
+@Suite struct AccessRulesTests {
+    @Test("The first key that has a rule counts, in ucspi-tcp's order")
+    func order() throws {
+        let keys = [
+            "joe@1.2.3.4", "joe@=a.b.c", "1.2.3.4", "=a.b.c", "1.2.3.", "1.2.", "1.", "=.b.c",
+            "=.c", "=", "",
+        ]
+        // Each time the rule found before is gone, so that the next one is found.
+        for first in keys.indices {
+            let rules = try compile(keys[first...].map { "\($0):allow" }.joined(separator: "\n"))
+            #expect(
+                try access(rules, "1.2.3.4", host: "a.b.c", info: "joe") == "\(keys[first]):")
+        }
+    }
+
+    @Test("What is not known matches no rule about it")
+    func unknown() throws {
+        let rules = try compile("joe@1.2.3.4:deny\n=a.b.c:deny\n=:deny\n@1.2.3.4:deny\n")
+        #expect(try access(rules, "1.2.3.4") == "default")
+        #expect(try access(rules, "1.2.3.4", info: "") == "@1.2.3.4: deny")
+        #expect(try access(rules, "9.9.9.9", host: "") == "=: deny")
+    }
+
+    @Test("Of prefixes in slash notation the longest counts, whatever their order")
+    func longestPrefix() throws {
+        let texts = [
+            "10.0.0.0/8:deny", "10.1.0.0/15:allow,A=\"15\"", "10.1.0.0/16:allow,A=\"16\"",
+            "10.1.2.64/26:allow,A=\"26\"", "10.1.2.0/23:allow,A=\"23\"", "10.1.2.65:deny",
+            "0.0.0.0/0:allow,A=\"0\"",
+        ]
+        for text in [texts, texts.reversed()] {
+            let rules = try compile(text.joined(separator: "\n"))
+            #expect(try access(rules, "10.9.9.9") == "10.: deny")
+            #expect(try access(rules, "10.0.9.9") == "10.0.: A=15")
+            #expect(try access(rules, "10.1.9.9") == "10.1.: A=16")
+            #expect(try access(rules, "10.1.3.9") == "10.1.3.: A=23")
+            #expect(try access(rules, "10.1.2.63") == "10.1.2.: A=23")
+            #expect(try access(rules, "10.1.2.64") == "10.1.2.64: A=26")
+            #expect(try access(rules, "10.1.2.65") == "10.1.2.65: deny")
+            #expect(try access(rules, "10.1.2.127") == "10.1.2.127: A=26")
+            #expect(try access(rules, "10.1.2.128") == "10.1.2.: A=23")
+            #expect(try access(rules, "11.0.0.1") == "11.: A=0")
+        }
+    }
+
+    @Test("Every length of an IPv4 prefix covers its addresses and no other")
+    func everyLength() throws {
+        let address = IPAddress(ipv4: 0xA1B2_C3D4)
+        for length in 0...32 {
+            let rules = try compile("161.178.195.212/\(length):deny\n")
+            for bit in 0..<32 {
+                let other = IPAddress(ipv4: UInt32(address.low) ^ (0x8000_0000 >> UInt32(bit)))
+                let text = String(decoding: other.text, as: UTF8.self)
+                let isDenied = try access(rules, text).hasSuffix("deny")
+                #expect(isDenied == (bit >= length), "\(text) in /\(length)")
+            }
+        }
+    }
+
+    @Test("IPv6 addresses and prefixes are found, the longest first")
+    func ipv6() throws {
+        let rules = try compile(
+            """
+            [2001:db8::]/32:allow,A="32"
+            [2001:DB8:0:1::]/64:allow,A="64"
+            [2001:db8:0:1::5]:deny
+            joe@[2001:db8::9]:allow,A="joe"
+            [::]/0:deny
+            10.:allow
+            """)
+        #expect(try access(rules, "2001:db8:ffff::1") == "2001:db8::/32: A=32")
+        #expect(try access(rules, "2001:db8:0:1::6") == "2001:db8:0:1::/64: A=64")
+        #expect(try access(rules, "2001:db8:0:1::5") == "2001:db8:0:1::5: deny")
+        #expect(try access(rules, "2001:db8::9", info: "joe") == "joe@2001:db8::9: A=joe")
+        #expect(try access(rules, "fe80::1") == "::/0: deny")
+        #expect(try access(rules, "10.0.0.1") == "10.:")
+        #expect(try access(rules, "11.0.0.1") == "default")
+    }
+
+    @Test("An IPv4-mapped address is the IPv4 one")
+    func mapped() throws {
+        let rules = try compile("[::ffff:10.0.0.1]:deny\n")
+        #expect(try access(rules, "10.0.0.1") == "10.0.0.1: deny")
+    }
+
+    @Test(
+        "A line that does not parse is an error with the line",
+        arguments: [
+            "1.2.3.4:", "1.2.3.4:permit", "1.2.3.4:deny x", "1.2.3.4:allow,A", "1.2.3.4:allow,A=\"",
+            "1.2.3.a-b:deny", "10.0.0.0/33:deny", "10.0.0.0/:deny", "10.0.0.0/x:deny",
+            "[2001:db8::]/129:deny", "[2001:db8::]x:deny", "joe@[2001:db8::]/32:deny", "[::1:deny",
+        ])
+    func unparsable(line: String) {
+        #expect(throws: AccessRuleError.unparsable(Array(line.utf8))) { try compile(line + " \t") }
+    }
+
+    @Test("Data that tcprules does not write is corrupt, not permission")
+    func damagedData() throws {
+        for data in ["D", "E\0", "DD\0", "+A\0", "+A=1", "\0", "+A=1\0x", "+A=1\0\0"] {
+            var builder = CDBBuilder()
+            let isAdded = builder.add(key: [], data: Array(data.utf8))
+            #expect(isAdded)
+            let rules = builder.finish()
+            #expect(throws: CDBError<MemorySource.Unreadable>.self) {
+                try access(rules, "1.2.3.4")
+            }
+        }
+    }
+
+    @Test("No changed byte of a compiled file lets a denied address in")
+    func flipped() throws {
+        let rules = try compile("127.0.0.1:deny\n127.0.0.:deny,A=\"x\"\n:allow\n")
+        for index in rules.indices {
+            for mask in [0x01, 0x10, 0x80, 0xff] as [UInt8] {
+                var damaged = rules
+                damaged[index] ^= mask
+                do {
+                    let said = try access(damaged, "127.0.0.1")
+                    #expect(said.contains(" deny"), "byte \(index) ^ \(mask): \(said)")
+                } catch is CDBError<MemorySource.Unreadable> {}
+            }
+        }
+    }
+}
