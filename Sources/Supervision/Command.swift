@@ -1,0 +1,63 @@
+/// What can be asked of a supervised service: one byte each, written by svc into the control FIFO.
+/// The letters of daemontools, and four of daemontools-encore and runit that are free there.
+public enum Command: UInt8, CaseIterable, Sendable {
+    /// `u`: start it, and again whenever it ends.
+    case up = 0x75
+    /// `d`: SIGTERM and SIGCONT, and do not start it again.
+    case down = 0x64
+    /// `o`: start it if it is down, and do not start it again.
+    case once = 0x6f
+    /// `x`: stop supervising it as soon as it is down.
+    case exit = 0x78
+    /// `p`: SIGSTOP.
+    case pause = 0x70
+    /// `c`: SIGCONT.
+    case `continue` = 0x63
+    /// `h`: SIGHUP.
+    case hangup = 0x68
+    /// `a`: SIGALRM.
+    case alarm = 0x61
+    /// `i`: SIGINT.
+    case interrupt = 0x69
+    /// `t`: SIGTERM.
+    case terminate = 0x74
+    /// `k`: SIGKILL.
+    case kill = 0x6b
+    /// `q`: SIGQUIT. Not in daemontools.
+    case quit = 0x71
+    /// `1`: SIGUSR1. Not in daemontools.
+    case user1 = 0x31
+    /// `2`: SIGUSR2. Not in daemontools.
+    case user2 = 0x32
+    /// `w`: SIGWINCH. Not in daemontools.
+    case windowChange = 0x77
+
+    /// The word for it in svc's usage line.
+    public var word: StaticString {
+        switch self {
+        case .up: "up"
+        case .down: "down"
+        case .once: "once"
+        case .exit: "exit"
+        case .pause: "pause"
+        case .continue: "continue"
+        case .hangup: "hup"
+        case .alarm: "alarm"
+        case .interrupt: "interrupt"
+        case .terminate: "term"
+        case .kill: "kill"
+        case .quit: "quit"
+        case .user1: "usr1"
+        case .user2: "usr2"
+        case .windowChange: "winch"
+        }
+    }
+
+    /// Whether daemontools knows it too.
+    public var isTraditional: Bool {
+        switch self {
+        case .quit, .user1, .user2, .windowChange: false
+        default: true
+        }
+    }
+}
