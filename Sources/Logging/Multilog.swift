@@ -1,0 +1,84 @@
+import Linux
+
+/// What multilog does when the log does not keep up with the lines.
+public enum StallPolicy: Equatable, Sendable {
+    /// It reads no more, as the original; who writes the lines waits in the end.
+    case wait
+    /// It drops the oldest lines of a queue of so many bytes.
+    case dropOldest(queueSize: Int)
+}
+
+/// A run of multilog, from the script to the last line.
+public struct Multilog {
+    private let script: LogScript
+    private let policy: StallPolicy
+    private let call: Call
+
+    /// A run of `script` as called.
+    public init(_ script: LogScript, _ policy: StallPolicy, _ call: Call) {
+        self.script = script
+        self.policy = policy
+        self.call = call
+    }
+
+    /// Logs standard input to its end. Returns the exit code; throws only when nothing, or nothing
+    /// more, can be logged.
+    public func run() throws(Failure) -> Int32 {
+        CurrentProcess.setUmask(0o022)
+        let blocked = try require("unable to block signals") {
+            () throws(SystemError) -> SignalSet in
+            let blocked = try LogReader.signals.block()
+            try blocked.union(LogReader.signals).block()
+            return blocked
+        }
+        let processor = Processor(environment: call.environment, blockedSignals: blocked)
+        let retry = Retry(messages: call.messages)
+        guard case .dropOldest(let queueSize) = policy else {
+            let engine = try LogEngine(script, processor, retry)
+            try write(engine, from: Standard.input, LogReader.signals)
+            return 0
+        }
+        // The relay stamps lines when they come; the writer must not do it again.
+        var unstamped = script
+        unstamped.stampsLines = false
+        var engine: LogEngine? = try LogEngine(unstamped, processor, retry)
+        return try runInTwo(&engine, queueSize)
+    }
+
+    private func write(_ engine: LogEngine, from input: Int32, _ signals: SignalSet)
+        throws(Failure)
+    {
+        try require("unable to wait for input") { () throws(SystemError) in
+            var reader = try LogReader(engine, input: input, signals: signals)
+            try reader.run()
+        }
+    }
+
+    /// The writer is the child and ends with its input, whatever SIGTERM is sent to the group. The
+    /// parent lets go of the engine, so that the files it has open are the writer's alone.
+    private func runInTwo(_ engine: inout LogEngine?, _ queueSize: Int) throws(Failure) -> Int32 {
+        let pipe = try require("unable to create pipe") { () throws(SystemError) in try Pipe() }
+        let reader = pipe.reader
+        let writer = pipe.writer
+        let fork = try require("unable to fork") { () throws(SystemError) in try forkProcess() }
+        guard case .parent(let child) = fork else {
+            _ = consume writer
+            if let engine { try write(engine, from: reader.number, SignalSet(.alarm)) }
+            return 0
+        }
+        engine = nil
+        _ = consume reader
+        do throws(SystemError) {
+            var relay = try StallRelay(
+                to: child, through: writer, capacity: queueSize,
+                stampsLines: script.stampsLines, call.messages)
+            try relay.run()
+        } catch {
+            throw error.explained("unable to hand lines to the writer")
+        }
+        return try require("unable to wait for the writer") { () throws(SystemError) in
+            guard case .ended(_, let status) = try reap(child, block: true) else { return 111 }
+            return status.exitCode ?? 111
+        }
+    }
+}

@@ -1,0 +1,43 @@
+import Linux
+
+/// A file that holds the last selected line, rewritten in one write of 1001 bytes: the head of the
+/// line and newlines.
+struct StatusFile: ~Copyable {
+    /// How many bytes the file has.
+    static let size = 1001
+
+    private let path: ByteString
+    private let file: Descriptor
+    private let retry: Retry
+    private var content = [UInt8](repeating: UInt8(ascii: "\n"), count: size)
+
+    /// Opens, and makes if needed, the file, without changing it.
+    init(_ path: ByteString, _ retry: Retry) throws(Failure) {
+        _ = try require("unable to create \(path)") { () throws(SystemError) in
+            try openFile(path, .append)
+        }
+        file = try require("unable to write \(path)") { () throws(SystemError) in
+            try openFile(path, .write)
+        }
+        self.path = path
+        self.retry = retry
+    }
+
+    /// Rewrites the file with the head of a line, at most 1000 bytes.
+    mutating func keep(_ head: UnsafeRawBufferPointer) {
+        for (index, byte) in head.enumerated() { content[index] = byte }
+        for index in head.count..<StatusFile.size { content[index] = UInt8(ascii: "\n") }
+        while true {
+            retry.untilDone("unable to move to beginning of \(path)") { () throws(SystemError) in
+                try seek(file, to: 0)
+            }
+            let written = retry.untilDone("unable to write \(path)") { () throws(SystemError) in
+                try content.withUnsafeBufferPointer { (bytes) throws(SystemError) in
+                    try file.write(UnsafeRawBufferPointer(bytes))
+                }
+            }
+            if written == StatusFile.size { return }
+            retry.pause("unable to write \(path)", .noSpace)
+        }
+    }
+}
