@@ -1,0 +1,119 @@
+import Formats
+import Linux
+
+/// What a copy of the server does for its one connection: all that may take time.
+extension TCPServer {
+    /// Looks up what is wanted, decides, and becomes the program. `greeted` bytes of the banner have
+    /// been sent.
+    mutating func serveAsCopy(_ connection: Connection, _ socket: Int32, greeted: Int) -> Never {
+        var connection = connection
+        let pid = CurrentProcess.id
+        beInterruptible()
+        log.clear()
+        if !connection.proxyHeaderIsRead && options.trustsProxy(connection) {
+            waitForProxyHeader(&connection, socket)
+        }
+        log.accepted(pid, connection)
+        log.write()
+        finishGreeting(socket, from: greeted)
+        lookUpLocal(&connection, socket)
+        lookUpRemote(&connection)
+        edits.removeAll(keepingCapacity: true)
+        connection.describe(in: &edits)
+        let verdict: Access.Verdict
+        do { verdict = try access.decide(connection, children, nil, edits: &edits) } catch {
+            drop("unable to read \(options.rules ?? ByteString())", error.errno)
+        }
+        log.decided(pid, connection, verdict.reason)
+        log.write()
+        if verdict.reason != nil { turnAway(socket, verdict) }
+        becomeProgram(socket)
+    }
+
+    /// A server that drains has noted SIGTERM for itself, not for its copies.
+    private func beInterruptible() {
+        guard options.drains else { return }
+        do {
+            try setDisposition(.terminate, ignored: false)
+            try setup.blockedSignals.block()
+        } catch { drop("unable to set up signals", error.errno) }
+    }
+
+    private func waitForProxyHeader(_ connection: inout Connection, _ socket: Int32) {
+        do { connection.take(try proxyHeader(socket, seconds: 10)) } catch {
+            drop("unable to read PROXY header", error.errno)
+        }
+    }
+
+    private func drop(_ text: ByteString, _ errno: Errno) -> Never {
+        warn("dropping connection, \(text)", errno)
+        exitNow(111)
+    }
+
+    private func finishGreeting(_ socket: Int32, from sent: Int) {
+        do { try writeAll(socket, Array(options.banner.bytes.dropFirst(sent))) } catch {
+            drop("unable to print banner", error.errno)
+        }
+    }
+
+    private func lookUpLocal(_ connection: inout Connection, _ socket: Int32) {
+        do { try findLocalAddress(&connection, socket) } catch {
+            drop("unable to get local address", error.errno)
+        }
+        if connection.unix == nil, options.localName == nil {
+            connection.localHost = nameOfHost(connection.local)
+        }
+    }
+
+    private func lookUpRemote(_ connection: inout Connection) {
+        if connection.unix != nil { return }
+        if options.findsRemoteHost {
+            let remote = connection.remote
+            connection.remoteHost = nameOfHost(remote)
+            if options.isParanoid, let name = connection.remoteHost, !host(name, has: remote) {
+                connection.remoteHost = nil
+            }
+        }
+        // The proxy's connection is not one that the client's ident server knows.
+        if options.asksIdent && connection.proxy == nil {
+            connection.remoteInfo = identity(
+                of: SocketAddress(connection.remote, port: connection.remotePort),
+                seenFrom: SocketAddress(connection.local, port: connection.localPort),
+                seconds: options.identTimeout)
+        }
+    }
+
+    /// Nil when there is no name, or when it cannot be found out now.
+    private func nameOfHost(_ address: IPAddress) -> ByteString? {
+        do { return try hostName(of: SocketAddress(address, port: 0)) } catch { return nil }
+    }
+
+    private func host(_ name: ByteString, has address: IPAddress) -> Bool {
+        do { return try addresses(of: name, port: 0).contains { $0.ip == address } } catch {
+            return false
+        }
+    }
+
+    private func turnAway(_ socket: Int32, _ verdict: Access.Verdict) -> Never {
+        if !verdict.message.isEmpty {
+            do { try writeAll(socket, Array(verdict.message.bytes) + Array("\r\n".utf8)) } catch {
+                drop("unable to print diemsg", error.errno)
+            }
+        }
+        // The client reads the message before its connection is reset, or waits before it tries again.
+        if verdict.takesTime { pause(until: Instant.now.advanced(milliseconds: 1000)) }
+        exitNow(100)
+    }
+
+    private func becomeProgram(_ socket: Int32) -> Never {
+        do {
+            try redirect(Standard.input, to: socket)
+            try redirect(Standard.output, to: socket)
+        } catch { drop("unable to set up descriptors", error.errno) }
+        do {
+            try setDisposition(.pipe, ignored: false)
+            try setup.blockedSignals.block()
+            try program.execute(edits: edits)
+        } catch { drop("unable to run \(program.program)", error.errno) }
+    }
+}

@@ -1,0 +1,296 @@
+import Formats
+import Linux
+
+/// The accept loop of tcpserver(1): takes connections while fewer than the limit are served, decides
+/// on each and starts the program for it. Nothing slow happens here: a connection that needs a
+/// look-up, or whose client must be told something at leisure, is left to a copy of the process.
+public struct TCPServer: ~Copyable {
+    let options: TCPServerOptions
+    let access: Access
+    let program: PreparedProgram
+    let setup: ChildSetup
+    private let starter: ProgramStarter
+    var children = Children()
+    private let rates = RateTable()
+    var log: ConnectionLog
+    /// The changes to the environment of the next child.
+    var edits: [UInt8] = []
+    private let messages: Messages
+    private let listener: Listener
+    private var signals: ServerSignals
+    /// What accept failed with last, and what it has failed with twice; that is said once.
+    private var suspected: Errno?
+    private var trouble: Errno?
+
+    /// Binds, becomes the user wanted, prints the port if wanted and closes standard input and output.
+    /// From then on SIGTERM ends the process with 0.
+    public init(_ options: TCPServerOptions, _ invocation: Invocation, _ messages: Messages)
+        throws(Failure)
+    {
+        try ServerSignals.prepare()
+        let listener = try Listener(options, invocation.environment)
+        let signals = try ServerSignals.take(drains: options.drains)
+        try changeIdentity(options)
+        if options.reportsPort { try report(listener.port) }
+        closeInherited(Standard.input)
+        closeInherited(Standard.output)
+        self.options = options
+        self.messages = messages
+        setup = signals.childSetup
+        self.signals = signals
+        self.listener = listener
+        access = Access(options, invocation.environment)
+        var invocation = invocation
+        for variable in Listener.passingVariables { invocation.environment.unset(variable) }
+        let program = PreparedProgram(invocation)
+        self.program = program
+        starter = ProgramStarter(program)
+        log = ConnectionLog(messages, isOn: options.verbosity == .all)
+        edits.reserveCapacity(1024)
+    }
+
+    /// Serves until SIGTERM, or until the listening socket is of no use any more.
+    public mutating func run() throws(Failure) -> Never {
+        log.status(0, of: options.limit)
+        log.write()
+        do throws(SystemError) {
+            while true {
+                reapChildren()
+                if options.drains { signals.look() }
+                if signals.isStopping { break }
+                if UInt(children.count) >= options.limit {
+                    signals.wait(until: nil)
+                } else {
+                    try takeConnection()
+                }
+            }
+        } catch {
+            throw error.explained("unable to accept")
+        }
+        drain()
+    }
+
+    /// Lets the programs end, and ends.
+    private mutating func drain() -> Never {
+        listener.close()
+        reapChildren()
+        while children.count > 0 {
+            signals.wait(until: nil)
+            reapChildren()
+        }
+        exitNow(0)
+    }
+
+    private mutating func takeConnection() throws(SystemError) {
+        do throws(SystemError) {
+            if let accepted = try accept(listener.socket) {
+                suspected = nil
+                trouble = nil
+                serve(accepted)
+            } else {
+                suspected = nil
+                signals.wait(orFor: listener.socket)
+            }
+        } catch {
+            try overcome(error)
+        }
+    }
+
+    /// Says once what accept failed with, and waits if the same would happen again at once.
+    private mutating func overcome(_ error: SystemError) throws(SystemError) {
+        // A child that fails to become the program leaves its error in our errno. It takes two in a row
+        // to be believed.
+        let isConfirmed = suspected == error.errno
+        suspected = error.errno
+        if error.errno == .interrupted || !isConfirmed { return }
+        switch error.errno {
+        case .badDescriptor, .invalid, .notSocket: throw error
+        default: break
+        }
+        if trouble != error.errno { warn("unable to accept", error.errno) }
+        trouble = error.errno
+        // That connection failed; the next one need not.
+        if error.errno == .connectionAborted || error.errno == .protocolError { return }
+        signals.wait(until: Instant.now.advanced(milliseconds: 100))
+    }
+
+    private mutating func reapChildren() {
+        while case .ended(let pid, let status) = reapOne() {
+            guard children.remove(pid) else { continue }
+            if status.exitCode == 111, let errno = starter.failure(of: pid) {
+                warn("dropping connection, unable to run \(program.program)", errno)
+            }
+            log.ended(pid, status)
+            log.status(children.count, of: options.limit)
+        }
+        log.write()
+    }
+
+    /// Without children there is nothing to reap, and no other error is possible.
+    private func reapOne() -> WaitResult { do { return try reap() } catch { return .noChildren } }
+
+    func warn(_ text: ByteString, _ errno: Errno) {
+        if options.verbosity > .silent { messages.warning(text, errno) }
+    }
+
+    // MARK: - One connection
+
+    private mutating func serve(_ accepted: consuming AcceptedConnection) {
+        let socket = accepted.socket.number
+        guard var connection = describe(accepted.peer, socket) else { return }
+        // Written here and not by the child, which may be overtaken by the next one.
+        log.status(children.count + 1, of: options.limit)
+        log.write()
+        let greeted = greet(socket)
+        var verdict: Access.Verdict?
+        if greeted == options.banner.count && readProxyHeader(&connection, socket) {
+            verdict = decideAtOnce(&connection, socket)
+        }
+        do throws(SystemError) {
+            if let verdict {
+                if !verdict.message.isEmpty { _ = sendAtOnce("\(verdict.message)\r\n", socket) }
+                // Nobody would see that there was a child.
+                if verdict.reason != nil && options.verbosity < .all { return }
+                try startAtOnce(verdict, connection, socket)
+            } else {
+                try startCopy(connection, socket, greeted: greeted)
+            }
+        } catch {
+            log.clear()
+            warn("dropping connection, unable to fork", error.errno)
+            log.status(children.count, of: options.limit)
+            log.write()
+        }
+    }
+
+    /// What is known of a connection at once; nil when nothing can be found out.
+    private func describe(_ peer: SocketAddress?, _ socket: Int32) -> Connection? {
+        if let peer {
+            var connection = Connection(
+                localPort: listener.port, remote: peer.ip, remotePort: peer.port)
+            connection.localHost = options.localName
+            return connection
+        }
+        do throws(SystemError) {
+            let credentials = try peerCredentials(of: socket)
+            var connection = Connection(
+                localPort: 0, remote: IPAddress(ipv4: credentials.user), remotePort: 0)
+            connection.localHost = options.localName
+            connection.unix = UnixEnd(path: listener.path ?? ByteString(), credentials: credentials)
+            return connection
+        } catch {
+            warn("dropping connection, unable to get remote address", error.errno)
+            return nil
+        }
+    }
+
+    /// Takes a trusted proxy's header if all of it has come. False when the copy has to wait for it, or
+    /// to say that it is none.
+    private func readProxyHeader(_ connection: inout Connection, _ socket: Int32) -> Bool {
+        guard options.trustsProxy(connection) else { return true }
+        guard let header = proxyHeaderAtOnce(socket) else { return false }
+        connection.take(header)
+        return true
+    }
+
+    /// Sets the socket up and sends what fits of the banner; returns how much of it was sent.
+    private func greet(_ socket: Int32) -> Int {
+        // The connection works without.
+        if options.noDelay { do { try set(.noDelay, true, of: socket) } catch {} }
+        return options.banner.isEmpty ? 0 : sendAtOnce(options.banner, socket)
+    }
+
+    /// Sends what can be sent without waiting; returns how much that was.
+    private func sendAtOnce(_ text: ByteString, _ socket: Int32) -> Int {
+        text.withCString {
+            let bytes = UnsafeRawBufferPointer(start: $0, count: text.count)
+            do throws(SystemError) { return try sendNow(socket, bytes) } catch { return 0 }
+        }
+    }
+
+    /// The verdict and the child's environment, if they can be had without waiting. A client that comes
+    /// too often is found out before anything is looked up for it.
+    private mutating func decideAtOnce(_ connection: inout Connection, _ socket: Int32)
+        -> Access.Verdict?
+    {
+        let needsLookUp =
+            connection.unix == nil
+            && (options.findsRemoteHost || options.asksIdent || options.localName == nil)
+        if needsLookUp && !access.mayHaveRate { return nil }
+        do throws(SystemError) {
+            try findLocalAddress(&connection, socket)
+            edits.removeAll(keepingCapacity: true)
+            connection.describe(in: &edits)
+            let verdict = try access.decide(connection, children, rates, edits: &edits)
+            if verdict.reason?.isRate == true { return verdict }
+            return needsLookUp || verdict.takesTime ? nil : verdict
+        } catch {
+            // The copy meets the same error, and says so under its process id.
+            return nil
+        }
+    }
+
+    func findLocalAddress(_ connection: inout Connection, _ socket: Int32)
+        throws(SystemError)
+    {
+        if connection.proxy != nil || connection.unix != nil { return }
+        if let address = listener.address {
+            connection.local = address
+        } else if let address = try localAddress(of: socket) {
+            connection.local = address.ip
+        }
+    }
+
+    /// Starts the program, or a child that ends as one that was denied, with vfork. The child itself
+    /// writes the lines that have its id, so that they come before all that the program prints.
+    private mutating func startAtOnce(
+        _ verdict: Access.Verdict, _ connection: Connection, _ socket: Int32
+    ) throws(SystemError) {
+        log.accepted(nil, connection)
+        log.decided(nil, connection, verdict.reason)
+        var setup = setup
+        setup.descriptors = [socket, socket]
+        let result =
+            verdict.reason == nil
+            ? try starter.start(edits: edits, setup: setup, announcement: log.lines)
+            : try startEnding(exitCode: 100, announcement: log.lines)
+        log.clear()
+        switch result {
+        case .running(let pid): children.add(pid, for: connection.remote)
+        case .failed(let pid, let errno):
+            warn("dropping connection, unable to run \(program.program)", errno)
+            log.ended(pid, ExitStatus(raw: 111 << 8))
+            log.status(children.count, of: options.limit)
+            log.write()
+        }
+    }
+
+    private mutating func startCopy(_ connection: Connection, _ socket: Int32, greeted: Int)
+        throws(SystemError)
+    {
+        switch try forkProcess() {
+        case .parent(let pid): children.add(pid, for: connection.remote)
+        case .child:
+            listener.close()
+            serveAsCopy(connection, socket, greeted: greeted)
+        }
+    }
+}
+
+private func changeIdentity(_ options: TCPServerOptions) throws(Failure) {
+    do {
+        if options.group != 0 {
+            try CurrentProcess.setGroups([options.group])
+            try CurrentProcess.setGroup(options.group)
+        }
+    } catch { throw error.explained("unable to set gid") }
+    do { if options.user != 0 { try CurrentProcess.setUser(options.user) } } catch {
+        throw error.explained("unable to set uid")
+    }
+}
+
+private func report(_ port: UInt16) throws(Failure) {
+    do { try writeAll(Standard.output, Array(ByteString("\(port)\n").bytes)) } catch {
+        throw error.explained("unable to print the port")
+    }
+}
