@@ -1,0 +1,117 @@
+import CCap
+import Linux
+
+/// One capability, capabilities(7).
+public struct Capability: Equatable, Sendable {
+    /// The kernel's number, 0 to 63.
+    public let number: Int32
+
+    /// Wraps a number.
+    public init(_ number: Int32) { self.number = number }
+
+    /// `cap_net_raw`, `net_raw` and `CAP_NET_RAW` are the same; nil when libcap knows none of that
+    /// name. cap_from_name(3).
+    public init?(named name: ByteString) {
+        var lower = name.bytes.map { (65...90).contains($0) ? $0 + 32 : $0 }
+        if !lower.starts(with: "cap_".utf8) { lower.insert(contentsOf: "cap_".utf8, at: 0) }
+        // libcap stops reading at blanks and takes numbers; a list here is of names.
+        let letters = UInt8(ascii: "a")...UInt8(ascii: "z")
+        guard lower.allSatisfy({ letters.contains($0) || $0 == UInt8(ascii: "_") }) else {
+            return nil
+        }
+        var number: cap_value_t = 0
+        let found = ByteString(lower).withCString { cap_from_name($0, &number) }
+        guard found == 0, (0..<64).contains(number) else { return nil }
+        self.number = number
+    }
+
+    /// Its name, `cap_net_raw` say; the number where libcap knows no name. cap_to_name(3).
+    public var name: ByteString {
+        guard let text = cap_to_name(number) else { return "\(number)" }
+        defer { cap_free(text) }
+        return ByteString(cString: text)
+    }
+
+    /// CAP_SYS_ADMIN.
+    static let systemAdministration = Capability(CAP_SYS_ADMIN)
+}
+
+/// A set of capabilities; bit n is capability n, as in /proc/PID/status.
+public struct CapabilitySet: OptionSet, Hashable, Sendable {
+    /// The kernel's bits.
+    public let rawValue: UInt64
+
+    /// A set of the kernel's bits.
+    public init(rawValue: UInt64) { self.rawValue = rawValue }
+
+    /// A set of one.
+    public init(_ capability: Capability) { rawValue = 1 << UInt64(capability.number) }
+
+    /// Every capability that this kernel knows. cap_max_bits(3).
+    public static var known: CapabilitySet {
+        let count = UInt64(clamping: cap_max_bits())
+        return CapabilitySet(rawValue: count < 64 ? 1 << count - 1 : ~0)
+    }
+
+    /// Whether `capability` is in it.
+    public func contains(_ capability: Capability) -> Bool {
+        contains(CapabilitySet(capability))
+    }
+
+    /// Its members, lowest number first.
+    public var members: [Capability] {
+        (0..<64).filter { rawValue >> UInt64($0) & 1 == 1 }.map { Capability($0) }
+    }
+
+    /// Its members' names, separated by commas; `none` for the empty set.
+    public var names: ByteString {
+        if isEmpty { return "none" }
+        return ByteString(members.map { Array($0.name.bytes) }.joined(separator: [44]))
+    }
+}
+
+/// A set as users write it: words separated by commas. `NAME` and `+NAME` add a capability, `-NAME`
+/// takes one away, `all` and `none` stand for every one and no one. When the first word has a sign,
+/// the list changes the set that the process has; else it starts from nothing.
+public struct CapabilityList: Equatable, Sendable {
+    private enum Word: Equatable {
+        case add(Capability), remove(Capability), addAll, removeAll
+    }
+
+    private var words: [Word] = []
+    private var changesCurrent = false
+
+    /// Reads a list; an unknown name fails with exit code 100. The empty list is the empty set.
+    public init(_ text: ByteString) throws(Failure) {
+        if text.isEmpty { return }
+        let parts = text.bytes.split(separator: UInt8(ascii: ","), omittingEmptySubsequences: false)
+        for (index, part) in parts.enumerated() {
+            let isRemoved = part.first == UInt8(ascii: "-")
+            let isSigned = isRemoved || part.first == UInt8(ascii: "+")
+            if index == 0 { changesCurrent = isSigned }
+            words.append(
+                try CapabilityList.word(ByteString(part.dropFirst(isSigned ? 1 : 0)), isRemoved))
+        }
+    }
+
+    private static func word(_ name: ByteString, _ isRemoved: Bool) throws(Failure) -> Word {
+        if name == "all" { return isRemoved ? .removeAll : .addAll }
+        if name == "none" && !isRemoved { return .removeAll }
+        guard let capability = Capability(named: name) else {
+            throw Failure("unknown capability \(name)", exitCode: 100)
+        }
+        return isRemoved ? .remove(capability) : .add(capability)
+    }
+
+    /// The set it means for a process that has `current`, where `all` are those of `all`.
+    public func applied(to current: CapabilitySet, all: CapabilitySet) -> CapabilitySet {
+        words.reduce(changesCurrent ? current : []) { set, word in
+            switch word {
+            case .add(let capability): set.union(CapabilitySet(capability))
+            case .remove(let capability): set.subtracting(CapabilitySet(capability))
+            case .addAll: set.union(all)
+            case .removeAll: []
+            }
+        }
+    }
+}

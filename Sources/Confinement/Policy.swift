@@ -1,0 +1,71 @@
+import Linux
+
+/// What the kernel does when a system call is made, in the values of seccomp(2).
+struct FilterAction: Equatable, Sendable {
+    let rawValue: UInt32
+
+    static let allow = FilterAction(rawValue: 0x7fff_0000)
+    static let log = FilterAction(rawValue: 0x7ffc_0000)
+    static let trap = FilterAction(rawValue: 0x0003_0000)
+    static let killThread = FilterAction(rawValue: 0)
+    static let killProcess = FilterAction(rawValue: 0x8000_0000)
+    static let noSystemCall = FilterAction.fail(Errno.noSystemCall)
+
+    /// The call is not made and returns -1 with this error number, at most 4095.
+    static func fail(_ errno: Errno) -> FilterAction {
+        FilterAction(rawValue: 0x0005_0000 | UInt32(truncatingIfNeeded: errno.code))
+    }
+}
+
+/// One argument of a system call against a value, both as 64 unsigned bits.
+struct Comparison: Equatable, Sendable {
+    enum Relation: Sendable, CaseIterable {
+        case equal, notEqual, less, lessOrEqual, greater, greaterOrEqual
+        /// Any bit of the value is set.
+        case anyBit
+        /// No bit outside the value is set.
+        case onlyBits
+    }
+
+    /// Counted from 0, at most 5.
+    var argument: Int
+    var relation: Relation
+    var value: UInt64
+}
+
+/// An action and when it is taken.
+struct Clause: Equatable, Sendable {
+    /// Alternatives, each of comparisons that all hold. None at all: always.
+    var condition: [[Comparison]] = []
+    var action: FilterAction
+
+    var isUnconditional: Bool { condition.isEmpty }
+}
+
+/// What is allowed to whom is decided elsewhere; this is which system calls are. For a call, the
+/// first clause whose condition holds decides; without one, the default does.
+struct Policy: Equatable, Sendable {
+    /// For calls that are not listed and calls of which no clause holds.
+    var defaultAction: FilterAction = .killProcess
+    /// The clauses of a call, by its number.
+    var clauses: [Int32: [Clause]] = [:]
+
+    /// Calls whose arguments are in memory, where no filter can look, and the older ones that do the
+    /// same with flags that a filter sees.
+    private static let twins: [(call: StaticString, twin: StaticString)] = [
+        ("clone", "clone3"), ("open", "openat2"), ("openat", "openat2"),
+    ]
+
+    /// Where a policy looks at a call's flags, its twin would be the way around: unless the policy
+    /// names the twin, it does not exist. libc then falls back to the older call.
+    mutating func closeTwins(named: (Int32) -> Bool) {
+        for (call, twin) in Policy.twins {
+            guard case .number(let call) = SystemCalls.meaning(of: "\(call)"),
+                case .number(let twin) = SystemCalls.meaning(of: "\(twin)"),
+                clauses[call, default: []].contains(where: { !$0.isUnconditional }),
+                !named(twin)
+            else { continue }
+            clauses[twin] = [Clause(action: .noSystemCall)]
+        }
+    }
+}

@@ -1,0 +1,123 @@
+import Linux
+
+// What stands after the colon of a policy's line: conditions, values and actions.
+extension PolicyLine {
+    /// `arg0 == 1 && arg1 & 2 || …`: alternatives of comparisons that all hold.
+    mutating func condition() throws(Failure) -> [[Comparison]] {
+        var alternatives: [[Comparison]] = []
+        repeat {
+            var comparisons: [Comparison] = []
+            repeat { comparisons.append(try comparison()) } while take("&&")
+            alternatives.append(comparisons)
+        } while take("||")
+        return alternatives
+    }
+
+    /// Whether a condition is what comes next.
+    var startsCondition: Bool { peek.map { PolicyLine.argument($0) != nil } ?? false }
+
+    private static func argument(_ word: ByteString) -> Int? {
+        guard word.hasPrefix("arg"), word.count == 4 else { return nil }
+        let digit = Int(word[3]) - Int(UInt8(ascii: "0"))
+        return (0...5).contains(digit) ? digit : nil
+    }
+
+    private mutating func comparison() throws(Failure) -> Comparison {
+        guard let argument = peek.flatMap(PolicyLine.argument) else { throw unexpected() }
+        _ = try take()
+        guard let relation = PolicyLine.relation(try take()) else {
+            throw place.mistake("arg\(argument) wants ==, !=, <, <=, >, >=, & or in")
+        }
+        return Comparison(argument: argument, relation: relation, value: try value())
+    }
+
+    private static func relation(_ word: ByteString) -> Comparison.Relation? {
+        let relations: [(StaticString, Comparison.Relation)] = [
+            ("==", .equal), ("!=", .notEqual), ("<", .less), ("<=", .lessOrEqual),
+            (">", .greater), (">=", .greaterOrEqual), ("&", .anyBit), ("in", .onlyBits),
+        ]
+        return relations.first { word.isSpelled($0.0) }?.1
+    }
+
+    /// Constants joined by `|`.
+    private mutating func value() throws(Failure) -> UInt64 {
+        var value = try constant()
+        while take("|") { value |= try constant() }
+        return value
+    }
+
+    private mutating func constant() throws(Failure) -> UInt64 {
+        let isComplement = take("~")
+        var value: UInt64
+        if take("(") {
+            value = try self.value()
+            try expect(")")
+        } else {
+            value = try number()
+        }
+        return isComplement ? ~value : value
+    }
+
+    /// A number as strtoul(3) reads it with base 0, or a constant's name.
+    mutating func number() throws(Failure) -> UInt64 {
+        let word = try take()
+        if let value = parseNumber(word) ?? namedConstant(word) { return value }
+        throw place.mistake("unknown value \(word)")
+    }
+
+    /// `allow`, `1`, `kill`, `return EPERM` and their like.
+    mutating func action() throws(Failure) -> FilterAction {
+        let word = try take()
+        if word == "return" {
+            let errno = try number()
+            guard errno <= 4095 else { throw place.mistake("no error number: \(errno)") }
+            return .fail(Errno(Int32(errno)))
+        }
+        let actions: [(StaticString, FilterAction)] = [
+            ("allow", .allow), ("1", .allow), ("kill", .killProcess),
+            ("kill-process", .killProcess), ("kill-thread", .killThread), ("trap", .trap),
+            ("log", .log),
+        ]
+        if let known = actions.first(where: { word.isSpelled($0.0) }) { return known.1 }
+        if word == "trace" || word == "user-notify" {
+            throw place.mistake("\(word) needs a process that listens, and there is none")
+        }
+        throw place.mistake("unknown action \(word)")
+    }
+}
+
+/// A number in C's notation, perhaps negative; nil when it is none or does not fit in 64 bits.
+func parseNumber(_ text: ByteString) -> UInt64? {
+    var digits = text.bytes
+    let isNegative = digits.first == UInt8(ascii: "-")
+    if isNegative { digits = digits.dropFirst() }
+    var base: UInt64 = 10
+    if digits.first == UInt8(ascii: "0") && digits.count > 1 {
+        digits = digits.dropFirst()
+        base = 8
+        if digits.first == UInt8(ascii: "x") || digits.first == UInt8(ascii: "X") {
+            digits = digits.dropFirst()
+            base = 16
+        }
+    }
+    if digits.isEmpty { return nil }
+    var value: UInt64 = 0
+    for byte in digits {
+        guard let digit = hexDigit(byte), digit < base else { return nil }
+        let (product, tooBig) = value.multipliedReportingOverflow(by: base)
+        let (sum, stillTooBig) = product.addingReportingOverflow(digit)
+        if tooBig || stillTooBig { return nil }
+        value = sum
+    }
+    if !isNegative { return value }
+    return value <= 1 << 63 ? 0 &- value : nil
+}
+
+private func hexDigit(_ byte: UInt8) -> UInt64? {
+    switch byte {
+    case UInt8(ascii: "0")...UInt8(ascii: "9"): UInt64(byte - UInt8(ascii: "0"))
+    case UInt8(ascii: "a")...UInt8(ascii: "f"): UInt64(byte - UInt8(ascii: "a") + 10)
+    case UInt8(ascii: "A")...UInt8(ascii: "F"): UInt64(byte - UInt8(ascii: "A") + 10)
+    default: nil
+    }
+}

@@ -1,0 +1,211 @@
+import Linux
+
+/// Reads policies in minijail's format, minijail0(5), with systemd's groups as names of calls. What
+/// is not understood is a mistake, with file and line, and never left out.
+struct PolicyReader {
+    /// How deep `@include` goes; a file that includes itself ends here.
+    private static let depthLimit = 10
+    /// The most bytes a file may have.
+    private static let sizeLimit = 1 << 20
+
+    private var policy = Policy()
+    private var isDenyList = false
+    private var hasDefault = false
+    /// Clauses by the calls that lines name, and by those that groups have.
+    private var named: [Int32: [Clause]] = [:]
+    private var grouped: [Int32: [Clause]] = [:]
+
+    /// The policy in the file `path`. A mistake in it fails with exit code 100, a file that cannot
+    /// be read with 111.
+    static func read(_ path: ByteString) throws(Failure) -> Policy {
+        var reader = PolicyReader()
+        try reader.include(path, depth: 1)
+        return reader.finish()
+    }
+
+    /// The policy that `text` is; `file` is its name in messages and where `@include` starts.
+    static func read(_ text: [UInt8], file: ByteString) throws(Failure) -> Policy {
+        var reader = PolicyReader()
+        try reader.read(text, file: file, depth: 1)
+        return reader.finish()
+    }
+
+    /// A call that a line names gets what the line says, whatever groups say of it.
+    private mutating func finish() -> Policy {
+        policy.clauses = grouped
+        for (call, clauses) in named { policy.clauses[call] = clauses }
+        let names = named
+        policy.closeTwins { names[$0] != nil }
+        return policy
+    }
+
+    private mutating func include(_ path: ByteString, depth: Int) throws(Failure) {
+        let text: [UInt8]
+        do throws(SystemError) {
+            text = try contents(of: path, limit: PolicyReader.sizeLimit)
+        } catch { throw error.explained("unable to read \(path)") }
+        try read(text, file: path, depth: depth)
+    }
+
+    private mutating func read(_ text: [UInt8], file: ByteString, depth: Int) throws(Failure) {
+        for var line in try PolicyLine.lines(of: text, file: file) {
+            switch line.peek {
+            case "@include":
+                _ = try line.take()
+                guard depth < PolicyReader.depthLimit else {
+                    throw line.place.mistake("@include goes too deep")
+                }
+                let path = try line.path(besides: file)
+                try line.end()
+                try include(path, depth: depth + 1)
+            case "@frequency":
+                // It only makes minijail's programs faster.
+                _ = try line.take()
+                _ = try line.path(besides: file)
+            // A group has this name too, and a group's line has a colon.
+            case "@default" where !line.isStatement:
+                _ = try line.take()
+                try setDefault(&line)
+            case "@denylist":
+                _ = try line.take()
+                try setDenyList(line)
+            default: try statement(&line)
+            }
+            try line.end()
+        }
+    }
+
+    private mutating func setDefault(_ line: inout PolicyLine) throws(Failure) {
+        policy.defaultAction = try line.action()
+        if policy.defaultAction == .allow {
+            throw line.place.mistake("to allow what is not listed, begin with @denylist")
+        }
+        if isDenyList || hasDefault { throw line.place.mistake("a second @default or @denylist") }
+        hasDefault = true
+    }
+
+    private mutating func setDenyList(_ line: PolicyLine) throws(Failure) {
+        if hasDefault { throw line.place.mistake("a second @default or @denylist") }
+        if !named.isEmpty || !grouped.isEmpty {
+            throw line.place.mistake("@denylist must come before all calls")
+        }
+        isDenyList = true
+        hasDefault = true
+        policy.defaultAction = .allow
+    }
+
+    /// `name: …`, `@group: …` or `{name, name[arch=…], …}: …`.
+    private mutating func statement(_ line: inout PolicyLine) throws(Failure) {
+        var calls: [Int32] = []
+        var groupCalls: [Int32] = []
+        let isList = line.take("{")
+        repeat {
+            let name = try line.take()
+            let isForUs = try line.isForThisArchitecture()
+            if name.hasPrefix("@") {
+                let members = try expand(name, line.place)
+                if isForUs { groupCalls += members }
+            } else if isForUs, let number = try number(of: name, line.place) {
+                calls.append(number)
+            }
+        } while isList && line.take(",")
+        if isList { try line.expect("}") }
+        try line.expect(":")
+        let clauses = try self.clauses(&line)
+        for call in groupCalls { grouped[call] = clauses }
+        for call in calls { try add(clauses, to: call, line.place) }
+    }
+
+    /// Several lines may name one call; they are gone through in order.
+    private mutating func add(_ clauses: [Clause], to call: Int32, _ place: PolicyPlace)
+        throws(Failure)
+    {
+        let before = named[call, default: []]
+        if before.last?.isUnconditional == true {
+            throw place.mistake("an earlier line decides this call already")
+        }
+        named[call] = before + clauses
+    }
+
+    private func clauses(_ line: inout PolicyLine) throws(Failure) -> [Clause] {
+        if line.take("{") {
+            var clauses: [Clause] = []
+            repeat { clauses.append(try clause(&line)) } while line.take(",")
+            try line.expect("}")
+            if clauses.dropLast().contains(where: { $0.isUnconditional }) {
+                throw line.place.mistake(
+                    "what follows an action without condition is never reached")
+            }
+            return clauses
+        }
+        if !line.startsCondition { return [Clause(action: try line.action())] }
+        let condition = try line.condition()
+        // A deny list says when the action is taken. Only minijail's compiler knows deny lists, and
+        // it has it so.
+        if isDenyList {
+            try line.expect(";")
+            return [Clause(condition: condition, action: try line.action())]
+        }
+        let allowed = Clause(condition: condition, action: .allow)
+        guard line.take(";") else { return [allowed] }
+        // In a list of what is allowed, minijail0(5) has the action for when it does *not* hold.
+        guard line.peek == "return" else {
+            throw line.place.mistake("an action after a condition belongs in braces")
+        }
+        return [allowed, Clause(action: try line.action())]
+    }
+
+    /// In braces: the action is for when the condition holds; none means to allow.
+    private func clause(_ line: inout PolicyLine) throws(Failure) -> Clause {
+        if !line.startsCondition { return Clause(action: try line.action()) }
+        let condition = try line.condition()
+        return Clause(condition: condition, action: line.take(";") ? try line.action() : .allow)
+    }
+}
+
+extension PolicyLine {
+    /// A path; a relative one starts where the policy is that has it.
+    fileprivate mutating func path(besides file: ByteString) throws(Failure) -> ByteString {
+        let path = try take()
+        if path.hasPrefix("/") { return path }
+        guard let slash = file.bytes.lastIndex(of: UInt8(ascii: "/")) else { return path }
+        return "\(ByteString(file.bytes[...slash]))\(path)"
+    }
+
+    /// Reads `[arch=NAME,…]` if it is there; whether this architecture is in it.
+    fileprivate mutating func isForThisArchitecture() throws(Failure) -> Bool {
+        guard take("[") else { return true }
+        try expect("arch")
+        try expect("=")
+        let ours: ByteString = "\(SystemCalls.architecture)"
+        var isOurs = false
+        repeat { if try take() == ours { isOurs = true } } while take(",")
+        try expect("]")
+        return isOurs
+    }
+}
+
+/// The number of a call; nil when only other architectures have it.
+func number(of name: ByteString, _ place: PolicyPlace) throws(Failure) -> Int32? {
+    switch SystemCalls.meaning(of: name) {
+    case .number(let number): return number
+    case .elsewhere: return nil
+    case .unknown: throw place.mistake("unknown system call \(name)")
+    }
+}
+
+/// The numbers of a group's calls, as far as this architecture has them.
+func expand(_ group: ByteString, _ place: PolicyPlace) throws(Failure) -> [Int32] {
+    guard let members = SystemCallGroups.members(of: group) else {
+        throw place.mistake("unknown group \(group)")
+    }
+    var numbers: [Int32] = []
+    for member in members {
+        if member.hasPrefix("@") {
+            numbers += try expand(member, place)
+        } else if case .number(let number) = SystemCalls.meaning(of: member) {
+            numbers.append(number)
+        }
+    }
+    return numbers
+}
