@@ -1,0 +1,49 @@
+import Linux
+
+/// The processes that this one is responsible for, read from /proc at the moment it is needed.
+struct ProcessTable {
+    private let parents: [ProcessID: ProcessID]
+
+    /// A table of process ids with their parents, for tests.
+    init(parents: [ProcessID: ProcessID]) { self.parents = parents }
+
+    /// Every process that /proc shows. Throws when /proc is not mounted.
+    init() throws(SystemError) {
+        var parents: [ProcessID: ProcessID] = [:]
+        for name in try entries(of: "/proc") {
+            let (value, length) = scanDecimal(name.bytes)
+            guard length > 0, length == name.count else { continue }
+            // A process may end between being listed and being read.
+            do throws(SystemError) {
+                let status = try contents(of: "/proc/\(name)/stat", limit: 4096)
+                parents[ProcessID(value)] = ProcessTable.parent(in: status)
+            } catch {}
+        }
+        guard !parents.isEmpty else { throw SystemError("open", .noEntry, subject: "/proc") }
+        self.parents = parents
+    }
+
+    /// The processes below `ancestor` that are neither one of `spared` nor below one. For PID 1 of a
+    /// pid namespace all others count as below it, also those that entered the namespace.
+    func strays(of ancestor: ProcessID, sparing spared: [ProcessID]) -> [ProcessID] {
+        parents.keys.filter { pid in
+            guard pid != ancestor else { return false }
+            var next = pid
+            // As deep as there are processes: a table read while it changed could hold a circle.
+            for _ in 0..<parents.count {
+                if spared.contains(next) { return false }
+                if next == ancestor { return true }
+                guard let parent = parents[next], parent > 0 else { return ancestor == 1 }
+                next = parent
+            }
+            return false
+        }
+    }
+
+    /// The fourth field of /proc/PID/stat; the second, in parentheses, may contain anything.
+    static func parent(in status: [UInt8]) -> ProcessID {
+        guard let parenthesis = status.lastIndex(of: UInt8(ascii: ")")) else { return 0 }
+        let fields = status[parenthesis...].split(separator: UInt8(ascii: " "))
+        return fields.count > 2 ? ProcessID(scanDecimal(fields[2]).value) : 0
+    }
+}
