@@ -1,0 +1,32 @@
+import Linux
+
+/// readproctitle(8): shows the end of what it reads in its process title.
+func readproctitle(_ call: Call) throws(Failure) -> Outcome {
+    guard call.arguments.count > 1, let last = LastWord(of: call.arguments) else {
+        return .exit(100)
+    }
+    for index in last.memory.indices { last.memory[index] = UInt8(ascii: ".") }
+    if last.memory.count < 5 { return .exit(100) }
+    // The first three dots stay: there was more.
+    let window = UnsafeMutableRawBufferPointer(rebasing: last.memory[3...])
+    var block = [UInt8](repeating: 0, count: 4096)
+    while true {
+        do throws(SystemError) {
+            let count = try block.withUnsafeMutableBufferPointer {
+                (buffer) throws(SystemError) -> Int in
+                try read(Standard.input, into: UnsafeMutableRawBufferPointer(buffer))
+            }
+            if count == 0 { return .exit(0) }
+            scroll(block[..<count].filter { $0 != 0 }, into: window)
+        } catch {
+            return .exit(111)
+        }
+    }
+}
+
+private func scroll(_ bytes: [UInt8], into window: UnsafeMutableRawBufferPointer) {
+    let added = bytes.suffix(window.count)
+    let kept = window.count - added.count
+    for index in 0..<kept { window[index] = window[index + added.count] }
+    for (index, byte) in added.enumerated() { window[kept + index] = byte }
+}

@@ -1,0 +1,36 @@
+import Confinement
+import Linux
+
+/// setuidgid(8): becomes an account, then the child.
+func setuidgid(_ call: Call) throws(Failure) -> Outcome {
+    var (options, words) = try longOptions(call, usage: "setuidgid account child")
+    options.account = try account(named: words.removeFirst())
+    return try options.become(Invocation(command: words, environment: call.environment))
+}
+
+/// Reads the confinement options of a program that has no others and takes an account and a child.
+/// Where there are none, the first word is the account, even `-x` or `--`.
+func longOptions(_ call: Call, usage: ByteString) throws(Failure) -> (Options, [ByteString]) {
+    var options = Options()
+    var words = call.arguments.dropFirst()
+    if let first = words.first, first.hasPrefix("--"), first.count > 2 {
+        var reader = OptionReader(
+            call.arguments, short: "", long: Options.words, messages: call.messages)
+        while let option = reader.next() {
+            guard case .option(let letter, let value) = option,
+                try options.take(letter, value)
+            else { throw Failure(usage: usage) }
+        }
+        words = call.arguments[reader.operands...]
+    }
+    if words.count < 2 { throw Failure(usage: usage) }
+    return (options, Array(words))
+}
+
+/// The account of that name; there must be one.
+func account(named name: ByteString) throws(Failure) -> Account {
+    do throws(SystemError) {
+        if let account = try Account.named(name) { return account }
+    } catch { throw error.explained("unknown account \(name)") }
+    throw Failure("unknown account \(name)")
+}

@@ -1,0 +1,17 @@
+import Linux
+
+/// svok(8): tells by its exit code whether a service is supervised.
+func svok(_ call: Call) throws(Failure) -> Outcome {
+    guard call.arguments.count > 1 else { throw Failure(usage: "svok dir") }
+    let directory = call.arguments[1]
+    do throws(SystemError) { try changeDirectory(directory) } catch {
+        throw error.explained("unable to chdir to \(directory)")
+    }
+    do throws(SystemError) {
+        _ = try openFile("supervise/ok", .write)
+        return .exit(0)
+    } catch {
+        if error.errno == .noEntry || error.errno == .noReader { return .exit(100) }
+        throw error.explained("unable to open \(directory)/supervise/ok")
+    }
+}

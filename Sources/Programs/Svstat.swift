@@ -1,0 +1,80 @@
+import Formats
+import Linux
+
+/// svstat(8): prints the state of services.
+func svstat(_ call: Call) throws(Failure) -> Outcome {
+    let start: Descriptor
+    do throws(SystemError) { start = try openFile(".", .read) } catch {
+        throw error.explained("unable to open current directory")
+    }
+    var text: [UInt8] = []
+    for directory in call.arguments.dropFirst() {
+        let line: ByteString = "\(directory): \(describe(directory))\n"
+        text += line.bytes
+        do throws(SystemError) { try changeDirectory(to: start) } catch {
+            throw error.explained("unable to set directory")
+        }
+    }
+    do throws(SystemError) { try writeAll(Standard.output, text) } catch {
+        throw error.explained("unable to write output")
+    }
+    return .exit(0)
+}
+
+private func describe(_ directory: ByteString) -> ByteString {
+    var step: StaticString = "chdir"
+    do throws(SystemError) {
+        try changeDirectory(directory)
+        step = "stat down"
+        let isNormallyUp = try !exists("down")
+        step = "open supervise/ok"
+        if try !isSupervised() { return "supervise not running" }
+        step = "open supervise/status"
+        let file = try openFile("supervise/status", .read)
+        step = "read supervise/status"
+        guard let status = try readStatus(file) else {
+            return "unable to read supervise/status: bad format"
+        }
+        return describe(status, isNormallyUp: isNormallyUp)
+    } catch {
+        return "unable to \(step): \(error.errno.text)"
+    }
+}
+
+private func isSupervised() throws(SystemError) -> Bool {
+    do throws(SystemError) {
+        _ = try openFile("supervise/ok", .write)
+        return true
+    } catch {
+        if error.errno == .noReader { return false }
+        throw error
+    }
+}
+
+private func readStatus(_ file: borrowing Descriptor) throws(SystemError) -> StatusRecord? {
+    var bytes = [UInt8](repeating: 0, count: StatusRecord.byteCount)
+    let count = try bytes.withUnsafeMutableBufferPointer { (buffer) throws(SystemError) in
+        try file.read(into: UnsafeMutableRawBufferPointer(buffer))
+    }
+    return StatusRecord(bytes[..<count])
+}
+
+/// The words of the original, in its order.
+private func describe(_ status: StatusRecord, isNormallyUp: Bool) -> ByteString {
+    let now = TAI64N(unixSeconds: wallClock().seconds, nanoseconds: 0)
+    let past = now.seconds > status.since.seconds ? now.seconds - status.since.seconds : 0
+    // By way of floating point like the original, which tells on a stamp that is nonsense.
+    let seconds = UInt64(Double(past))
+    var line: ByteString
+    if status.pid == 0 {
+        line = "down \(seconds) seconds"
+        if isNormallyUp { line.append(", normally up".utf8) }
+        if status.want == StatusRecord.wantsUp { line.append(", want up".utf8) }
+    } else {
+        line = "up (pid \(status.pid)) \(seconds) seconds"
+        if !isNormallyUp { line.append(", normally down".utf8) }
+        if status.isPaused { line.append(", paused".utf8) }
+        if status.want == StatusRecord.wantsDown { line.append(", want down".utf8) }
+    }
+    return line
+}

@@ -1,0 +1,94 @@
+import Linux
+import Networking
+
+private let usage: ByteString =
+    """
+    tcpclient [ -hHrRdDqQv ] [ -i localip ] [ -p localport ] [ -T timeoutconn ] [ -l localname ] \
+    [ -t timeoutinfo ] host port program
+    """
+
+/// tcpclient(1): connects to a server and runs a program with the connection as descriptors 6 and 7.
+func tcpclient(_ call: Call) throws(Failure) -> Outcome {
+    closeInherited(6)
+    closeInherited(7)
+    var options = TCPClientOptions(host: "", port: "")
+    var words = OptionReader(
+        call.arguments, short: "dDvqQhHrRi:p:t:T:l:", messages: call.messages)
+    while let option = words.next() {
+        guard case .option(let letter, let value) = option, options.take(letter, value) else {
+            throw Failure(usage: usage)
+        }
+    }
+    do throws(Failure) {
+        let operands = call.arguments[words.operands...]
+        guard operands.count >= 3 else { throw Failure(usage: usage) }
+        options.host = operands[operands.startIndex]
+        options.port = operands[operands.startIndex + 1]
+        return try connect(options, call, running: operands.dropFirst(2))
+    } catch {
+        if options.verbosity == .silent { return .exit(error.exitCode) }
+        throw error
+    }
+}
+
+private func connect(
+    _ options: TCPClientOptions, _ call: Call, running command: ArraySlice<ByteString>
+) throws(Failure) -> Outcome {
+    // An ident server that is gone must not end us; the program gets the default.
+    try setPipeSignal(ignored: true)
+    let client = TCPClient(options, call.messages)
+    guard let socket = try client.connect() else { return .exit(111) }
+    var environment = call.environment
+    try client.describe(socket, in: &environment)
+    try place(socket)
+    try setPipeSignal(ignored: false)
+    let program = Invocation(
+        command: command, environment: environment, search: call.environment)
+    if options.verbosity != .silent { return .become(program) }
+    // What runs us would say that the program cannot be run.
+    do throws(SystemError) { try program.execute() } catch { return .exit(111) }
+}
+
+private func setPipeSignal(ignored: Bool) throws(Failure) {
+    do throws(SystemError) { try setDisposition(.pipe, ignored: ignored) } catch {
+        throw error.explained("unable to set up signals")
+    }
+}
+
+private func place(_ socket: consuming Descriptor) throws(Failure) {
+    let number = socket.number
+    do throws(SystemError) { try redirect(6, to: number) } catch {
+        throw error.explained("unable to set up descriptor 6")
+    }
+    do throws(SystemError) { try redirect(7, to: 6) } catch {
+        throw error.explained("unable to set up descriptor 7")
+    }
+    // It may have been one of them from the start.
+    if number == 6 || number == 7 { _ = socket.release() }
+}
+
+extension TCPClientOptions {
+    /// False when the value is none.
+    fileprivate mutating func take(_ letter: Unicode.Scalar, _ value: ByteString) -> Bool {
+        switch letter {
+        case "d": noDelay = false
+        case "D": noDelay = true
+        case "v": verbosity = .all
+        case "q": verbosity = .silent
+        case "Q": verbosity = .errors
+        case "l": localName = value
+        case "H": findsRemoteHost = false
+        case "h": findsRemoteHost = true
+        case "R": asksIdent = false
+        case "r": asksIdent = true
+        case "t": identTimeout = scanDecimal(value.bytes).value
+        case "T": timeouts = TCPClientOptions.timeouts(value)
+        case "p": localPort = UInt16(truncatingIfNeeded: scanDecimal(value.bytes).value)
+        case "i":
+            localAddress = TCPClientOptions.address(value)
+            return localAddress != nil
+        default: break
+        }
+        return true
+    }
+}

@@ -1,0 +1,95 @@
+import Linux
+import Networking
+
+private let usage: ByteString =
+    """
+    tcpserver [ -1UXpPhHrRoOdDqQv ] [ -c limit ] [ -x rules.cdb ] [ -B banner ] [ -g gid ] \
+    [ -u uid ] [ -b backlog ] [ -l localname ] [ -t timeout ] host port program
+    """
+
+/// tcpserver(1): accepts connections and starts a program for each.
+func tcpserver(_ call: Call) throws(Failure) -> Outcome {
+    var options = TCPServerOptions(host: "", port: "")
+    var words = OptionReader(
+        call.arguments, short: "dDvqQhHrR1UXx:t:u:g:l:b:B:c:pPoO", long: newOptions,
+        messages: call.messages)
+    while let option = words.next() {
+        guard case .option(let letter, let value) = option,
+            options.take(letter, value, call.environment)
+        else { throw Failure(usage: usage) }
+    }
+    do throws(Failure) {
+        let operands = call.arguments[words.operands...]
+        guard operands.count >= 3 else { throw Failure(usage: usage) }
+        options.host = operands[operands.startIndex]
+        options.port = operands[operands.startIndex + 1]
+        let program = Invocation(command: operands.dropFirst(2), environment: call.environment)
+        var server = try TCPServer(options, program, call.messages)
+        try server.run()
+    } catch {
+        if options.verbosity == .silent { return .exit(error.exitCode) }
+        throw error
+    }
+}
+
+/// What ucspi-tcp has not, under long names only.
+private var newOptions: [LongOption] {
+    [
+        LongOption("reuse-port", letter: "ρ"),
+        LongOption("fast-open", takesArgument: true, letter: "φ"),
+        LongOption("defer-accept", takesArgument: true, letter: "δ"),
+        LongOption("proxy", takesArgument: true, letter: "π"),
+        LongOption("drain", letter: "ε"),
+    ]
+}
+
+extension TCPServerOptions {
+    /// Takes an option; false when its value makes no sense.
+    fileprivate mutating func take(
+        _ letter: Unicode.Scalar, _ value: ByteString, _ call: Environment
+    ) -> Bool {
+        let number = scanDecimal(value.bytes).value
+        switch letter {
+        case "b": backlog = Int32(truncatingIfNeeded: number)
+        case "c": limit = number
+        case "X": allowsWithoutRules = true
+        case "x": rules = value
+        case "B": banner = value
+        case "d": noDelay = false
+        case "D": noDelay = true
+        case "v": verbosity = .all
+        case "q": verbosity = .silent
+        case "Q": verbosity = .errors
+        case "P": isParanoid = false
+        case "p": isParanoid = true
+        case "H": findsRemoteHost = false
+        case "h": findsRemoteHost = true
+        case "R": asksIdent = false
+        case "r": asksIdent = true
+        case "t": identTimeout = number
+        case "U":
+            if let user = call["UID"] { self.user = id(user) }
+            if let group = call["GID"] { self.group = id(group) }
+        case "u": user = id(value)
+        case "g": group = id(value)
+        case "1": reportsPort = true
+        case "l": localName = value
+        case "ρ": sharesPort = true
+        case "φ": fastOpen = Int32(clamping: number)
+        case "δ": deferAccept = Int32(clamping: number)
+        case "π":
+            for network in value.bytes.split(separator: UInt8(ascii: ",")) {
+                guard let network = TrustedNetwork(ByteString(network)) else { return false }
+                proxies.append(network)
+            }
+        case "ε": drains = true
+        // -o and -O: Linux drops IP options by itself, and the original's call does nothing there.
+        default: break
+        }
+        return true
+    }
+
+    private func id(_ text: ByteString) -> UInt32 {
+        UInt32(truncatingIfNeeded: scanDecimal(text.bytes).value)
+    }
+}
