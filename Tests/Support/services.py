@@ -1,0 +1,125 @@
+"""What the tests of supervision share: service directories, and what svstat says of them."""
+
+import contextlib
+import os
+import pathlib
+import re
+import subprocess
+
+from apus import BIN, environment, run, wait_for
+
+# Writes the name of each signal it gets into the file `got`; ends by TERM.
+SIGNALS = """
+for s in HUP INT QUIT ALRM USR1 USR2 WINCH; do trap "echo $s >> got" $s; done
+trap 'echo TERM >> got; kill $p; exit' TERM
+trap 'echo CONT >> got' CONT
+sleep 1000 & p=$!
+echo UP >> got
+while :; do wait $p; done
+"""
+
+
+def lay(path, script="exec sleep 1000", log=None, down=False, interpreter="/bin/sh"):
+    """Makes or changes a service directory; with `log`, its logger's too."""
+    path = pathlib.Path(path)
+    path.mkdir(parents=True, exist_ok=True)
+    new = path / "run.new"
+    new.write_text(f"#!{interpreter}\n{script}\n")
+    new.chmod(0o755)
+    if down:
+        (path / "down").touch()
+    if log is not None:
+        lay(path / "log", log)
+    new.rename(path / "run")
+    return path
+
+
+def svstat(path, tools=BIN):
+    """The line of svstat without the name."""
+    line = run(tools / "svstat", path).stdout
+    prefix = os.fsencode(path) + b": "
+    assert line.startswith(prefix) and line.endswith(b"\n"), line
+    return line[len(prefix):-1].decode()
+
+
+def pid_of(path, tools=BIN):
+    """The process of a service that is up, else None."""
+    match = re.match(r"up \(pid (\d+)\) ", svstat(path, tools))
+    return int(match[1]) if match else None
+
+
+def wait_up(path, other_than=None, tools=BIN):
+    """Waits until a service is up, with another process than the one given; returns it."""
+    def found():
+        pid = pid_of(path, tools)
+        return pid if pid and pid != other_than else None
+    return wait_for(found, f"{path} up")
+
+
+def wait_down(path, tools=BIN):
+    wait_for(lambda: svstat(path, tools).startswith("down "), f"{path} down")
+
+
+def svc(options, *paths, tools=BIN):
+    result = run(tools / "svc", options, *paths)
+    assert (result.returncode, result.stderr) == (0, b""), result
+
+
+def lines(path):
+    """The complete lines of a file, none if it does not exist."""
+    with contextlib.suppress(FileNotFoundError):
+        return pathlib.Path(path).read_text().splitlines()
+    return []
+
+
+def process_state(pid):
+    """The letter of ps, or None when it is gone."""
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    return None
+
+
+def children(pid):
+    """The children of a process."""
+    return [int(child) for child in
+            pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def is_gone(pid):
+    return process_state(pid) in (None, "Z")
+
+
+def group_members(group):
+    """The processes of a group that are no zombies."""
+    members = []
+    for entry in os.listdir("/proc"):
+        if entry.isdigit() and (state := process_state(entry)) not in (None, "Z"):
+            with contextlib.suppress(ProcessLookupError):
+                if os.getpgid(int(entry)) == group:
+                    members.append(int(entry))
+    return members
+
+
+@contextlib.contextmanager
+def supervisor(*command, **options):
+    """svscan or supervise in a process group of its own, which is killed after: also what the
+    supervisor left behind."""
+    options.setdefault("env", environment())
+    process = subprocess.Popen([str(word) for word in command], start_new_session=True,
+                               stderr=subprocess.PIPE, **options)
+    os.set_blocking(process.stderr.fileno(), False)
+    try:
+        yield process
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, 9)
+        process.wait()
+        # A child that has not come to its exec yet holds what the supervisor held, the lock too.
+        wait_for(lambda: not group_members(process.pid), "the end of the group")
+        process.stderr.close()
+
+
+def messages(process):
+    """What the supervisor has said since the last call."""
+    text = process.stderr.read()
+    return (text or b"").decode(errors="surrogateescape").splitlines()

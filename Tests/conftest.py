@@ -1,0 +1,15 @@
+"""Finds the release binary and the shared helpers for every end-to-end test."""
+
+import pathlib
+import signal
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent / "Support"))
+
+# A caller may have these ignored, in the background or under nohup; what tests start must not inherit
+# that, since a shell cannot trap what was ignored when it started.
+for number in signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM, signal.SIGCHLD:
+    if signal.getsignal(number) == signal.SIG_IGN:
+        signal.signal(number, signal.SIG_DFL)
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
