@@ -1,0 +1,42 @@
+# sshd under tcpserver, its log under multilog, both under apus: nothing else runs.
+#
+#   docker build -t apus-sshd .
+#   docker run -d --name box -p 2222:22 apus-sshd
+#   docker exec box svstat /service/sshd /service/sshd/log
+#
+# docs/sshd-in-a-container.md goes on from here.
+ARG BUILDER=docker.io/library/swift:6.3-bookworm
+ARG BASE=docker.io/library/debian:bookworm-slim
+
+FROM ${BUILDER} AS builder
+WORKDIR /apus
+COPY Scripts/install-packages Scripts/
+RUN apt-get update -q && apt-get install -y -q --no-install-recommends make && \
+    Scripts/install-packages build
+COPY Package.swift Makefile ./
+COPY Scripts Scripts
+COPY Sources Sources
+COPY Tests Tests
+RUN make build
+COPY rootfs-skel rootfs-skel
+RUN Scripts/make-root /root-directory
+
+# The binary and its links alone, for `COPY --from` into any image.
+FROM scratch AS apus
+COPY --from=builder /root-directory/usr/bin /usr/bin
+ENTRYPOINT ["/usr/bin/apus", "init", "--"]
+
+FROM ${BASE} AS sshd
+# Host keys are the container's own: its run file makes them. An init that is no login service has
+# no loginuid to give. The log belongs to a user who owns nothing else.
+RUN apt-get update -q && \
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends make openssh-server && \
+    rm -rf /var/lib/apt/lists/* /etc/ssh/ssh_host_* && \
+    useradd --system --no-create-home --shell /usr/sbin/nologin log && \
+    sed -i '/pam_loginuid/s/required/optional/' /etc/pam.d/sshd
+COPY --from=builder /root-directory /
+EXPOSE 22
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=30s --timeout=5s --start-period=15s \
+    CMD test "$(svstat /service/sshd /service/sshd/log | grep -c ': up ')" = 2
+ENTRYPOINT ["/usr/bin/apus", "init", "--"]
