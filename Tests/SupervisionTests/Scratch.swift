@@ -1,4 +1,5 @@
 import Linux
+import Testing
 
 @testable import Supervision
 
@@ -49,6 +50,29 @@ final class Scratch {
                 do throws(SystemError) {
                     return try readLink("/proc/self/fd/\(name)").hasPrefix(path)
                 } catch { return false }
+            }
+        }
+    }
+
+    /// Does `body` again while a lock is not free: a child that another test starts has a copy of
+    /// every descriptor of this process until its exec.
+    func onceUnlocked(_ body: () throws -> Bool) throws {
+        for _ in 0..<1000 {
+            if try body() { return }
+            pause(until: Instant.now.advanced(milliseconds: 10))
+        }
+        Issue.record("it is locked for ten seconds")
+    }
+
+    /// Supervises a directory whose lock may not be free yet.
+    func supervise(_ path: ByteString, with supervisor: Supervisor) throws {
+        try onceUnlocked {
+            do throws(Failure) {
+                try supervisor.supervise(directory: path)
+                return true
+            } catch {
+                if error.errno != .again { throw error }
+                return false
             }
         }
     }

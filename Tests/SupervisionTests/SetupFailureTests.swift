@@ -53,7 +53,7 @@ import Testing
             }
             #expect(supervisor.isEmpty)
             #expect(try scratch.openDescriptors == 0)
-            try supervisor.supervise(directory: path)
+            try scratch.supervise(path, with: supervisor)
             #expect(!supervisor.isEmpty)
         }
         #expect(try scratch.openDescriptors == 0)
@@ -62,12 +62,15 @@ import Testing
     @Test("A status file that cannot be written does not stop supervision")
     func status() throws {
         let scratch = try Scratch()
-        try scratch.service("s")
-        for (call, skip) in [("open", 3), ("write", 0), ("unlink", 0)] {
+        for (call, skip) in [("open", 3), ("write", 0), ("unlink", 0)] as [(StaticString, Int)] {
+            // A directory for each: the lock of the last may be held by a child of another test.
+            try scratch.service(ByteString(call))
             try scratch.withSupervisor { supervisor in
                 let seam = Seam()
-                seam.fail(call, with: .noSpace, skip: skip)
-                try seam.during { try supervisor.supervise(directory: "\(scratch.path)/s") }
+                seam.fail(call.description, with: .noSpace, skip: skip)
+                try seam.during {
+                    try supervisor.supervise(directory: "\(scratch.path)/\(call)")
+                }
                 #expect(supervisor.services.count == 1)
                 #expect(try scratch.openDescriptors == 4)
             }
@@ -89,8 +92,10 @@ import Testing
             try seam.during { try supervisor.scan(directory: scratch.path) }
             #expect(supervisor.supervised.count == 6 - missing)
             #expect(supervisor.scanner?.due != nil)
-            supervisor.rescan()
-            #expect(supervisor.supervised.count == 6)
+            try scratch.onceUnlocked {
+                supervisor.rescan()
+                return supervisor.supervised.count == 6
+            }
             #expect(supervisor.scanner?.due == nil)
             supervisor.stop()
             #expect(supervisor.isEmpty)
