@@ -4,7 +4,11 @@ import pathlib
 import signal
 import sys
 
+import pytest
+
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "Support"))
+# A difference that the harness finds is shown, not only that there is one.
+pytest.register_assert_rewrite("harness")
 
 # A caller may have these ignored, in the background or under nohup; what tests start must not inherit
 # that, since a shell cannot trap what was ignored when it started.
