@@ -2,43 +2,62 @@ import Linux
 
 extension Options {
     /// The long options that every program with confinement has.
-    public enum Word: Unicode.Scalar, CaseIterable, Sendable {
-        // Letters beyond any that a command line can have; each program gives short ones as it can.
+    public enum Word: UInt32, CaseIterable, Sendable {
         /// `--ambient LIST`.
-        case ambient = "\u{E000}"
+        case ambient
         /// `--bounding LIST`.
-        case bounding = "\u{E001}"
+        case bounding
         /// `--caps LIST`.
-        case caps = "\u{E002}"
+        case caps
         /// `--inheritable LIST`.
-        case inheritable = "\u{E003}"
+        case inheritable
         /// `--no-new-privs`.
-        case noNewPrivileges = "\u{E004}"
+        case noNewPrivileges
         /// `--seccomp POLICY`.
-        case seccomp = "\u{E005}"
+        case seccomp
 
-        /// As getopt_long(3) takes it.
-        fileprivate var option: LongOption {
+        fileprivate var name: StaticString {
             switch self {
-            case .ambient: LongOption("ambient", takesArgument: true, letter: rawValue)
-            case .bounding: LongOption("bounding", takesArgument: true, letter: rawValue)
-            case .caps: LongOption("caps", takesArgument: true, letter: rawValue)
-            case .inheritable: LongOption("inheritable", takesArgument: true, letter: rawValue)
-            case .noNewPrivileges: LongOption("no-new-privs", letter: rawValue)
-            case .seccomp: LongOption("seccomp", takesArgument: true, letter: rawValue)
+            case .ambient: "ambient"
+            case .bounding: "bounding"
+            case .caps: "caps"
+            case .inheritable: "inheritable"
+            case .noNewPrivileges: "no-new-privs"
+            case .seccomp: "seccomp"
+            }
+        }
+
+        fileprivate var takesArgument: Bool { self != .noNewPrivileges }
+    }
+
+    /// Letters beyond any that a command line can have; each program gives short ones as it can.
+    private static func firstLetter(prefixed: Bool) -> UInt32 { prefixed ? 0xE100 : 0xE000 }
+
+    /// For `OptionReader`.
+    public static var words: [LongOption] { words(prefix: "", prefixed: false) }
+
+    /// The same words after `prefix`, for a program that confines something else beside itself. Give
+    /// their letters to `take` with `prefixed: true`.
+    public static func words(prefix: StaticString) -> [LongOption] {
+        words(prefix: prefix, prefixed: true)
+    }
+
+    private static func words(prefix: StaticString, prefixed: Bool) -> [LongOption] {
+        Word.allCases.compactMap { word in
+            Unicode.Scalar(firstLetter(prefixed: prefixed) + word.rawValue).map {
+                LongOption(
+                    word.name, takesArgument: word.takesArgument, letter: $0, prefix: prefix)
             }
         }
     }
 
-    /// For `OptionReader`.
-    public static var words: [LongOption] { Word.allCases.map { $0.option } }
-
     /// Takes the option that `letter` stands for; false when it is none of these. A wrong value
     /// fails with exit code 100, a policy that cannot be read with 111.
-    public mutating func take(_ letter: Unicode.Scalar, _ value: ByteString) throws(Failure)
-        -> Bool
-    {
-        guard let word = Word(rawValue: letter) else { return false }
+    public mutating func take(
+        _ letter: Unicode.Scalar, _ value: ByteString, prefixed: Bool = false
+    ) throws(Failure) -> Bool {
+        let number = letter.value &- Options.firstLetter(prefixed: prefixed)
+        guard let word = Word(rawValue: number) else { return false }
         try take(word, value)
         return true
     }

@@ -3,12 +3,17 @@ import CLinux
 /// The long name of an option, with the letter that programs switch over. One that has no short form
 /// takes a letter beyond ASCII, which no command line can name.
 public struct LongOption: Sendable {
+    let prefix: StaticString
     let name: StaticString
     let takesArgument: Bool
     let letter: Unicode.Scalar
 
-    /// `--name`, or `--name=VALUE`, reported as `letter`.
-    public init(_ name: StaticString, takesArgument: Bool = false, letter: Unicode.Scalar) {
+    /// `--name`, or `--name=VALUE`, reported as `letter`; `prefix` goes before the name.
+    public init(
+        _ name: StaticString, takesArgument: Bool = false, letter: Unicode.Scalar,
+        prefix: StaticString = ""
+    ) {
+        self.prefix = prefix
         self.name = name
         self.takesArgument = takesArgument
         self.letter = letter
@@ -44,7 +49,7 @@ public struct OptionReader {
         count = Int32(arguments.count)
         self.short = "+:\(short)"
         self.long = long
-        longNames = CVector(long.map { "\($0.name)" })
+        longNames = CVector(long.map { "\($0.prefix)\($0.name)" })
         self.messages = messages
     }
 

@@ -136,4 +136,23 @@ struct OptionsTests {
             ($0 as? Failure)?.exitCode == 100
         }
     }
+
+    @Test("Words with a prefix are the same words, told apart by their letters")
+    func prefixed() throws {
+        let words: [ByteString] = ["p", "--child-bounding=none", "--no-new-privs", "-x"]
+        var reader = OptionReader(
+            words, short: "x", long: Options.words + Options.words(prefix: "child-"),
+            messages: Messages(program: "p"))
+        var (own, child) = (Options(), Options())
+        var rest: [Unicode.Scalar] = []
+        while case .option(let letter, let value)? = reader.next() {
+            if try own.take(letter, value) { continue }
+            if try child.take(letter, value, prefixed: true) { continue }
+            rest.append(letter)
+        }
+        #expect(own.noNewPrivileges && own.capabilities.isEmpty)
+        #expect(!child.noNewPrivileges)
+        #expect(try child.capabilities.bounding == CapabilityList("none"))
+        #expect(rest == ["x"])
+    }
 }
