@@ -44,6 +44,9 @@ extension CurrentProcess {
     /// Its real user.
     public static var user: UInt32 { getuid() }
 
+    /// Its real group.
+    public static var group: UInt32 { getgid() }
+
     /// Replaces its supplementary groups. setgroups(2).
     public static func setGroups(_ groups: [UInt32]) throws(SystemError) {
         _ = try Kernel.call("setgroups") { setgroups(groups.count, groups) }

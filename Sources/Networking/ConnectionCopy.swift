@@ -45,7 +45,7 @@ extension TCPServer {
         }
     }
 
-    private func drop(_ text: ByteString, _ errno: Errno) -> Never {
+    private func drop(_ text: ByteString, _ errno: Errno?) -> Never {
         warn("dropping connection, \(text)", errno)
         exitNow(111)
     }
@@ -113,6 +113,9 @@ extension TCPServer {
         do {
             try setDisposition(.pipe, ignored: false)
             try setup.blockedSignals.block()
+            do throws(Failure) { try options.confineChild?() } catch {
+                drop(error.text, error.errno)
+            }
             try program.execute(edits: edits)
         } catch { drop("unable to run \(program.program)", error.errno) }
     }

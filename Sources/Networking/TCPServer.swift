@@ -3,7 +3,8 @@ import Linux
 
 /// The accept loop of tcpserver(1): takes connections while fewer than the limit are served, decides
 /// on each and starts the program for it. Nothing slow happens here: a connection that needs a
-/// look-up, or whose client must be told something at leisure, is left to a copy of the process.
+/// look-up, whose client must be told something at leisure, or whose program is confined more than the
+/// server, is left to a copy of the process.
 public struct TCPServer: ~Copyable {
     let options: TCPServerOptions
     let access: Access
@@ -22,8 +23,8 @@ public struct TCPServer: ~Copyable {
     private var suspected: Errno?
     private var trouble: Errno?
 
-    /// Binds, becomes the user wanted, prints the port if wanted and closes standard input and output.
-    /// From then on SIGTERM ends the process with 0.
+    /// Binds, becomes the user wanted, is confined, prints the port if wanted and closes standard input
+    /// and output. From then on SIGTERM ends the process with 0.
     public init(_ options: TCPServerOptions, _ invocation: Invocation, _ messages: Messages)
         throws(Failure)
     {
@@ -31,6 +32,7 @@ public struct TCPServer: ~Copyable {
         let listener = try Listener(options, invocation.environment)
         let signals = try ServerSignals.take(drains: options.drains)
         try changeIdentity(options)
+        try options.confine?()
         if options.reportsPort { try report(listener.port) }
         closeInherited(Standard.input)
         closeInherited(Standard.output)
@@ -129,7 +131,7 @@ public struct TCPServer: ~Copyable {
     /// Without children there is nothing to reap, and no other error is possible.
     private func reapOne() -> WaitResult { do { return try reap() } catch { return .noChildren } }
 
-    func warn(_ text: ByteString, _ errno: Errno) {
+    func warn(_ text: ByteString, _ errno: Errno?) {
         if options.verbosity > .silent { messages.warning(text, errno) }
     }
 
@@ -223,7 +225,9 @@ public struct TCPServer: ~Copyable {
             connection.describe(in: &edits)
             let verdict = try access.decide(connection, children, rates, edits: &edits)
             if verdict.reason?.isRate == true { return verdict }
-            return needsLookUp || verdict.takesTime ? nil : verdict
+            if verdict.takesTime || needsLookUp { return nil }
+            // What a child borrows of our memory it cannot be confined in.
+            return verdict.reason == nil && options.confineChild != nil ? nil : verdict
         } catch {
             // The copy meets the same error, and says so under its process id.
             return nil

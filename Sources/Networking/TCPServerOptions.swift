@@ -60,6 +60,10 @@ public struct TCPServerOptions: Sendable {
     public var proxies: [TrustedNetwork] = []
     /// Whether SIGTERM lets the programs end first.
     public var drains = false
+    /// Confines the server for good, once it listens and has become the user wanted.
+    public var confine: (@Sendable () throws(Failure) -> Void)?
+    /// Confines a copy of the server just before it becomes the program.
+    public var confineChild: (@Sendable () throws(Failure) -> Void)?
     /// How much is logged.
     public var verbosity = Verbosity.errors
 

@@ -1,3 +1,4 @@
+import Confinement
 import Linux
 import Networking
 
@@ -11,13 +12,16 @@ private let usage: ByteString =
 func tcpserver(_ call: Call) throws(Failure) -> Outcome {
     var options = TCPServerOptions(host: "", port: "")
     var words = OptionReader(
-        call.arguments, short: "dDvqQhHrR1UXx:t:u:g:l:b:B:c:pPoO", long: newOptions,
+        call.arguments, short: "dDvqQhHrR1UXx:t:u:g:l:b:B:c:pPoO",
+        long: newOptions + Options.words + Options.words(prefix: "child-"),
         messages: call.messages)
+    var confinement = Confinement()
     while let option = words.next() {
-        guard case .option(let letter, let value) = option,
-            options.take(letter, value, call.environment)
-        else { throw Failure(usage: usage) }
+        guard case .option(let letter, let value) = option else { throw Failure(usage: usage) }
+        if try confinement.take(letter, value) { continue }
+        guard options.take(letter, value, call.environment) else { throw Failure(usage: usage) }
     }
+    confinement.complete(&options)
     do throws(Failure) {
         let operands = call.arguments[words.operands...]
         guard operands.count >= 3 else { throw Failure(usage: usage) }
@@ -41,6 +45,40 @@ private var newOptions: [LongOption] {
         LongOption("proxy", takesArgument: true, letter: "π"),
         LongOption("drain", letter: "ε"),
     ]
+}
+
+/// The confinement of the server, and that of its programs beyond it.
+private struct Confinement {
+    private var (own, child) = (Options(), Options())
+    private var (confinesItself, confinesChildren) = (false, false)
+
+    /// Takes an option; false when it is none of confinement.
+    mutating func take(_ letter: Unicode.Scalar, _ value: ByteString) throws(Failure) -> Bool {
+        if try own.take(letter, value) {
+            confinesItself = true
+        } else if try child.take(letter, value, prefixed: true) {
+            confinesChildren = true
+        } else {
+            return false
+        }
+        return true
+    }
+
+    /// Has the server do it.
+    mutating func complete(_ options: inout TCPServerOptions) {
+        if confinesItself {
+            // The change of user has its place among the steps: capabilities may have to outlive it.
+            if options.user != 0 {
+                let group = options.group == 0 ? CurrentProcess.group : options.group
+                own.account = Account(user: options.user, group: group)
+                (options.user, options.group) = (0, 0)
+            }
+            options.confine = { [own] () throws(Failure) in try own.apply() }
+        }
+        if confinesChildren {
+            options.confineChild = { [child] () throws(Failure) in try child.apply() }
+        }
+    }
 }
 
 extension TCPServerOptions {
