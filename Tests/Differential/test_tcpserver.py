@@ -74,6 +74,7 @@ class Served:
     options: list = dataclasses.field(default_factory=list)
     child: tuple = ("env", "-0")
     rules: bytes = None
+    program: bytes = None  # an executable file of that name
     host: str = "127.0.0.1"
     environment: dict = dataclasses.field(default_factory=dict)
     send: bytes = b""
@@ -134,6 +135,11 @@ SERVED = [
     Served("no-program-with-slash", FAST, child=("./no/such",)),
     Served("program-not-executable", FAST, child=("/etc/passwd",)),
     Served("program-is-directory", FAST, child=("/etc",)),
+    Served("program-of-no-known-format", FAST, child=("./program",), program=b"\0\1\2"),
+    Served("program-empty", FAST, child=("./program",), program=b""),
+    Served("program-without-its-interpreter", FAST, child=("./program",), program=b"#!/no/such\n"),
+    Served("program-whose-interpreter-is-no-program", FAST, child=("./program",),
+           program=b"#!/etc/passwd\n", sources=("127.0.0.1", "127.0.0.2")),
     Served("program-empty-name", FAST, child=("",)),
     Served("ident-refused", ["-v", "-r", "-t", "2", "-H", "-l0"]),
     Served("signals", FAST, child=("grep", "Sig", "/proc/self/status")),
@@ -191,6 +197,10 @@ def _serve(case, programs):
         if case.rules is not None:
             subprocess.run([REFERENCE / "tcprules", "rules.cdb", "rules.tmp"], input=case.rules,
                            cwd=directory, check=True)
+        if case.program is not None:
+            path = pathlib.Path(directory, "program")
+            path.write_bytes(case.program)
+            path.chmod(0o755)
         env = {"PATH": "/usr/bin:/bin", **case.environment}
         with tcpserver(*case.options, programs=programs, host=case.host, child=case.child, env=env,
                        cwd=directory) as server:
