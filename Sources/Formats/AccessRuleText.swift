@@ -86,10 +86,10 @@ public struct AccessRuleCompiler {
     private func instructions(_ text: ArraySlice<UInt8>) -> [UInt8]? {
         var data: [UInt8] = []
         var rest = text
-        if rest.starts(with: "deny".utf8) {
+        if rest.begins(with: "deny") {
             data += [UInt8(ascii: "D"), 0]
             rest = rest.dropFirst(4)
-        } else if rest.starts(with: "allow".utf8) {
+        } else if rest.begins(with: "allow") {
             rest = rest.dropFirst(5)
         } else {
             return nil

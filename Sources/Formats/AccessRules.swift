@@ -19,7 +19,7 @@ public struct AccessQuery: Sendable {
 }
 
 /// Where tcprules notes which lengths of IPv6 prefixes have rules: one byte each, longest first.
-let prefixLengthsKey: [UInt8] = Array("[]/".utf8)
+let prefixLengthsKey: [UInt8] = Array("[]/")
 
 /// Finds the rule for a connection: of all keys that fit, the first one that has a record.
 public struct AccessRules<Source: CDBSource & ~Copyable>: ~Copyable {
@@ -93,7 +93,7 @@ public struct AccessRules<Source: CDBSource & ~Copyable>: ~Copyable {
     ) throws(CDBError<Source.Failure>) -> UnsafeRawBufferPointer? {
         key.removeAll(keepingCapacity: true)
         key.append(contentsOf: first)
-        separator.withUTF8Buffer { key.append(contentsOf: $0) }
+        key.append(separator)
         key.append(contentsOf: last)
         return try key.withUnsafeBufferPointer {
             (key) throws(CDBError<Source.Failure>) -> UnsafeRawBufferPointer? in

@@ -44,10 +44,7 @@ public struct ProxyHeader: Equatable, Sendable {
 
     /// Whether `bytes` begin with `text`, as far as they go.
     private static func begins(_ bytes: UnsafeRawBufferPointer, with text: StaticString) -> Bool {
-        text.withUTF8Buffer { text in
-            let count = min(text.count, bytes.count)
-            return bytes[..<count].elementsEqual(text[..<count])
-        }
+        zip(text.bytes, bytes).allSatisfy { $0 == $1 }
     }
 
     // MARK: - Version 2
@@ -103,14 +100,14 @@ public struct ProxyHeader: Equatable, Sendable {
         let words = Array(line[..<end]).split(
             separator: UInt8(ascii: " "), omittingEmptySubsequences: false)
         guard let last = words.last?.last, last == UInt8(ascii: "\r") else { return .invalid }
-        if words.count > 1, words[1].prefix(7).elementsEqual("UNKNOWN".utf8) {
+        if words.count > 1, words[1].begins(with: "UNKNOWN") {
             return .header(ProxyHeader(ends: nil, length: end + 1))
         }
         guard words.count == 6, let client = IPAddress(words[2]), let server = IPAddress(words[3]),
             let clientPort = port(words[4]), let serverPort = port(words[5].dropLast())
         else { return .invalid }
-        let isIPv6 = words[1].elementsEqual("TCP6".utf8)
-        guard isIPv6 || words[1].elementsEqual("TCP4".utf8) && !client.isIPv6 else {
+        let isIPv6 = words[1].isSpelled("TCP6")
+        guard isIPv6 || words[1].isSpelled("TCP4") && !client.isIPv6 else {
             return .invalid
         }
         let ends = (

@@ -63,7 +63,7 @@ public struct Blocklists {
         case .bounced: code = anyLookUpFailed ? "451 " : "553 "
         }
         var message: [UInt8] = []
-        code.withUTF8Buffer { message.append(contentsOf: $0) }
+        message.append(code)
         message += text.prefix(Blocklists.textLimit)
         return message.map { (32...126).contains($0) ? $0 : UInt8(ascii: "?") }
     }
@@ -90,7 +90,7 @@ public struct Blocklists {
         } catch {
             anyLookUpFailed = true
             if !failsClosed { return }
-            text = Array("temporary RBL lookup error".utf8)
+            text = Array("temporary RBL lookup error")
             verdict = .deferred
         }
     }
@@ -113,13 +113,13 @@ public struct Blocklists {
     // MARK: - Text
 
     private func filledIn(_ told: ArraySlice<UInt8>) -> [UInt8] {
-        let placeholder = Array("%IP%".utf8)
+        let placeholder = "%IP%" as StaticString
         var text: [UInt8] = []
         var rest = told
         while let byte = rest.first {
-            if rest.starts(with: placeholder) {
+            if rest.begins(with: placeholder) {
                 text += client.bytes
-                rest = rest.dropFirst(placeholder.count)
+                rest = rest.dropFirst(placeholder.bytes.count)
             } else {
                 text.append(byte)
                 rest = rest.dropFirst()
@@ -134,7 +134,7 @@ public struct Blocklists {
         let dot = UInt8(ascii: ".")
         if client.contains(UInt8(ascii: ":")), let address = IPAddress(client.bytes), address.isIPv6
         {
-            let digits = Array("0123456789abcdef".utf8)
+            let digits = ("0123456789abcdef" as StaticString).bytes
             return [address.low, address.high].flatMap { half in
                 stride(from: 0, to: 64, by: 4).flatMap { shift in
                     [digits[Int(half >> UInt64(shift) & 15)], dot]

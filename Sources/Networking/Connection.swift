@@ -28,7 +28,7 @@ struct Connection {
     var query: AccessQuery {
         if let unix {
             return AccessQuery(
-                address: Array("unix".utf8),
+                address: Array("unix"),
                 info: Array(ByteString("\(unix.credentials.user)").bytes))
         }
         return AccessQuery(
@@ -40,7 +40,7 @@ struct Connection {
     func describe(in edits: inout [UInt8]) {
         if let unix { return unix.describe(in: &edits) }
         edits.set("PROTO=") {
-            $0.append(contentsOf: remote.isIPv6 ? "TCP6".utf8 : "TCP".utf8)
+            $0.append(remote.isIPv6 ? "TCP6" : "TCP")
         }
         edits.set("TCPLOCALIP=") { local.write(to: &$0) }
         edits.set("TCPLOCALPORT=") { appendDecimal(localPort, to: &$0) }
@@ -92,7 +92,7 @@ struct UnixEnd {
 extension [UInt8] {
     /// Sets a variable; its name ends in an equals sign.
     fileprivate mutating func set(_ name: StaticString, _ value: (inout [UInt8]) -> Void) {
-        name.withUTF8Buffer { append(contentsOf: $0) }
+        append(name)
         value(&self)
         append(0)
     }

@@ -96,7 +96,7 @@ extension TCPServer {
 
     private func turnAway(_ socket: Int32, _ verdict: Access.Verdict) -> Never {
         if !verdict.message.isEmpty {
-            do { try writeAll(socket, Array(verdict.message.bytes) + Array("\r\n".utf8)) } catch {
+            do { try writeAll(socket, verdict.message.bytes + Array("\r\n")) } catch {
                 drop("unable to print diemsg", error.errno)
             }
         }

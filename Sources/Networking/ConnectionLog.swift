@@ -105,7 +105,7 @@ struct ConnectionLog {
     }
 
     private mutating func add(_ text: StaticString) {
-        text.withUTF8Buffer { lines.append(contentsOf: $0) }
+        lines.append(text)
     }
 
     private mutating func add(_ pid: ProcessID?) {

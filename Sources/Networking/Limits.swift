@@ -55,10 +55,10 @@ struct Limits {
         else { return }
         let name = variable[..<equals]
         let value = variable[(equals + 1)...]
-        if name.elementsEqual("DIEMSG".utf8) { messages[Kind.allCases.count] = ByteString(value) }
+        if name.isSpelled("DIEMSG") { messages[Kind.allCases.count] = ByteString(value) }
         for kind in Kind.allCases {
-            if name.isText(kind.variable) { set(kind, value) }
-            if name.starts(with: "DIEMSG_".utf8), name.dropFirst(7).isText(kind.variable) {
+            if name.isSpelled(kind.variable) { set(kind, value) }
+            if name.begins(with: "DIEMSG_"), name.dropFirst(7).isSpelled(kind.variable) {
                 messages[kind.rawValue] = ByteString(value)
             }
         }
@@ -167,9 +167,5 @@ extension Slice<UnsafeRawBufferPointer> {
         split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false).map {
             scanDecimal($0).value
         }
-    }
-
-    fileprivate func isText(_ text: StaticString) -> Bool {
-        text.withUTF8Buffer { elementsEqual($0) }
     }
 }

@@ -1,3 +1,4 @@
+import Formats
 import Linux
 
 /// The lines by which recordio(1) shows what passes: process id, direction, then a line of the data and
@@ -40,7 +41,7 @@ public struct RecordedLines {
     }
 
     /// The line that tells of the end.
-    public var endOfFile: [UInt8] { prefix + Array("[EOF]\n".utf8) }
+    public var endOfFile: [UInt8] { prefix + Array("[EOF]\n") }
 
     private mutating func recordPiece(
         _ piece: UnsafeRawBufferPointer, _ emit: ([UInt8]) -> Void

@@ -1,3 +1,4 @@
+import Formats
 import Linux
 
 /// The SMTP that a client meets whose mail is not let in: it may greet and name a sender, and is refused
@@ -51,10 +52,7 @@ public struct RefusingSMTP {
 
     private static func reply(to verb: ArraySlice<UInt8>) -> Reply {
         for entry in verbs {
-            let isIt = entry.verb.withUTF8Buffer { letters in
-                zip(letters, verb).allSatisfy { $0 == $1 | 0x20 }
-            }
-            if isIt { return entry.reply }
+            if zip(entry.verb.bytes, verb).allSatisfy({ $0 == $1 | 0x20 }) { return entry.reply }
         }
         return .no
     }
@@ -63,7 +61,7 @@ public struct RefusingSMTP {
 
     /// Talks to the client until it quits or hangs up, at most for `seconds`; 0 is the refusal at once.
     public static func talk(refusal: [UInt8], seconds: UInt) throws(SystemError) {
-        let refusal = refusal + Array("\r\n".utf8)
+        let refusal = refusal + Array("\r\n")
         if seconds == 0 { return try writeAll(Standard.output, refusal) }
         let deadline = Instant.now.advanced(milliseconds: UInt64(min(seconds, 1 << 30)) * 1000)
         guard try say(.greeting, refusal, until: deadline) else { return }
@@ -86,8 +84,8 @@ public struct RefusingSMTP {
         var line = refusal
         if let text = reply.line {
             line = []
-            text.withUTF8Buffer { line.append(contentsOf: $0) }
-            line.append(contentsOf: "\r\n".utf8)
+            line.append(text)
+            line.append("\r\n")
         }
         // So little fits whenever there is room at all.
         guard try wait(for: Standard.output, writable: true, until: deadline) else { return false }

@@ -12,22 +12,23 @@ public func explainAccess(_ path: ByteString, _ query: AccessQuery) throws(Failu
             switch item {
             case .deny: isDenied = true
             case .variable(let variable):
-                items += "set environment variable ".utf8
+                items.append("set environment variable ")
                 items += variable
                 items.append(UInt8(ascii: "\n"))
             }
             return !isDenied
         }
-        text += found ? "rule ".utf8 : "default".utf8
+        text.append(found ? "rule " : "default")
         if found { text += rules.key }
-        text += ":\n".utf8
+        text.append(":\n")
     } catch {
         switch error {
         case .unreadable(let cause): throw cause.explained("unable to read \(path)")
         case .corrupt: throw Failure("unable to read \(path)", .protocolError)
         }
     }
-    return text + items + (isDenied ? "deny connection\n".utf8 : "allow connection\n".utf8)
+    items.append(isDenied ? "deny connection\n" : "allow connection\n")
+    return text + items
 }
 
 private func opened(_ path: ByteString) throws(CDBError<SystemError>) -> RulesFile {
