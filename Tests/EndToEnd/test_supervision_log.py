@@ -4,8 +4,6 @@ import os
 import signal
 import time
 
-import pytest
-
 from apus import BIN, wait_for
 from services import lay, lines, messages, pid_of, supervisor, svc, wait_down, wait_up
 
@@ -21,13 +19,6 @@ os.lseek(out, 0, os.SEEK_END)
 while os.splice(0, out, 65536):
     pass
 """
-
-
-@pytest.fixture
-def scan(tmp_path):
-    path = tmp_path / "service"
-    path.mkdir()
-    return path
 
 
 def series(path):

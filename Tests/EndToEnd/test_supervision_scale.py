@@ -4,20 +4,11 @@ import os
 import pathlib
 import time
 
-import pytest
-
 from apus import BIN, wait_for
 from services import (children, lay, lines, messages, supervisor, svc, svstat, wait_down,
                       wait_up)
 
 SVSCAN = BIN / "svscan"
-
-
-@pytest.fixture
-def scan(tmp_path):
-    path = tmp_path / "service"
-    path.mkdir()
-    return path
 
 
 def switches(pid):

@@ -16,14 +16,6 @@ from services import (children, is_gone, lay, lines, messages, pid_of, process_s
 SVSCAN = BIN / "svscan"
 
 
-@pytest.fixture
-def scan(tmp_path):
-    """The scan directory; services may be laid beside it and linked."""
-    path = tmp_path / "service"
-    path.mkdir()
-    return path
-
-
 def supervised(path):
     return run("svok", path).returncode == 0
 

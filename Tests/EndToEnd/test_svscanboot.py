@@ -11,13 +11,6 @@ from services import children, is_gone, lay, lines, supervisor, svc, svstat, wai
 
 
 @pytest.fixture
-def scan(tmp_path):
-    path = tmp_path / "service"
-    path.mkdir()
-    return path
-
-
-@pytest.fixture
 def path_directory():
     """svscanboot looks for svscan and readproctitle in fixed directories: one of them gets ours, in a
     mount namespace. Returns the command that goes in front."""
