@@ -17,21 +17,9 @@ int cl_fcntl(int descriptor, int command, int argument)
     return fcntl(descriptor, command, argument);
 }
 
-int cl_ioctl_int(int descriptor, unsigned long request, int argument)
-{
-    return ioctl(descriptor, request, argument);
-}
-
 int cl_prctl(int operation, unsigned long a, unsigned long b, unsigned long c, unsigned long d)
 {
     return prctl(operation, a, b, c, d);
-}
-
-int cl_pidfd_open(pid_t pid, unsigned flags) { return (int)syscall(SYS_pidfd_open, pid, flags); }
-
-int cl_pidfd_send_signal(int descriptor, int signal)
-{
-    return (int)syscall(SYS_pidfd_send_signal, descriptor, signal, NULL, 0);
 }
 
 static int copy_status(int result, const struct stat *from, struct cl_status *to)
@@ -99,10 +87,6 @@ int cl_signal_disposition(int signal, int ignored)
         return -1;
     return previous.sa_handler == SIG_IGN;
 }
-
-int cl_status_exited(int status) { return WIFEXITED(status); }
-int cl_status_exit_code(int status) { return WEXITSTATUS(status); }
-int cl_status_signal(int status) { return WTERMSIG(status); }
 
 int cl_getopt(int argc, char *const argv[], const char *options, const struct option *long_options,
               int reset, const char **argument, int *index, int *failed_option)

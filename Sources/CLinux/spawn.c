@@ -1,55 +1,95 @@
 /*
- * Starting a program. The child of vfork shares our memory until it execs: it may only make system
- * calls and write to its own locals and to the cl_spawn given.
+ * Starting a program. The child shares our memory until it execs, on a stack of its own: it may only
+ * make system calls and write to its own locals and to the request given. We may go on meanwhile,
+ * and libc's errno is ours, so it makes the calls without libc.
  */
 #include "CLinux.h"
 
-int cl_exec(const char *const *paths, char *const *arguments, char *const *environment)
+#include <linux/close_range.h>
+#include <sys/syscall.h>
+
+/* Returns what the kernel does: an error is its negative number. */
+#if defined __x86_64__
+#define WAIT_WHERE_ERRNO_IS_SHARED 0
+static long call(long number, long a, long b, long c, long d)
 {
-    int remembered = ENOENT;
+    register long fourth __asm__("r10") = d;
+    __asm__ volatile("syscall" : "+a"(number) : "D"(a), "S"(b), "d"(c), "r"(fourth)
+                     : "rcx", "r11", "memory");
+    return number;
+}
+#elif defined __aarch64__
+#define WAIT_WHERE_ERRNO_IS_SHARED 0
+static long call(long number, long a, long b, long c, long d)
+{
+    register long x8 __asm__("x8") = number, x0 __asm__("x0") = a, x1 __asm__("x1") = b;
+    register long x2 __asm__("x2") = c, x3 __asm__("x3") = d;
+    __asm__ volatile("svc 0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2), "r"(x3) : "memory");
+    return x0;
+}
+#else
+#define WAIT_WHERE_ERRNO_IS_SHARED CLONE_VFORK
+static long call(long number, long a, long b, long c, long d)
+{
+    long result = syscall(number, a, b, c, d);
+    return result < 0 ? -errno : result;
+}
+#endif
+
+static long exec_first(const char *const *paths, char *const *arguments, char *const *environment)
+{
+    long remembered = -ENOENT;
     for (; *paths; paths++) {
-        execve(*paths, arguments, environment);
-        if (errno == ENOENT)
+        long error = call(SYS_execve, (long)*paths, (long)arguments, (long)environment, 0);
+        if (error == -ENOENT)
             continue;
-        remembered = errno;
-        if (errno != EACCES && errno != EPERM && errno != EISDIR)
+        remembered = error;
+        if (error != -EACCES && error != -EPERM && error != -EISDIR)
             break;
     }
-    errno = remembered;
+    return remembered;
+}
+
+int cl_exec(const char *const *paths, char *const *arguments, char *const *environment)
+{
+    errno = (int)-exec_first(paths, arguments, environment);
     return -1;
 }
 
 /*
  * Puts a copy of descriptors[i] at i. Sources below the count are moved out of the way first, since
- * a later target may be an earlier one's source. Copies by dup2 lose close-on-exec, as they should.
+ * a later target may be an earlier one's source. Copies lose close-on-exec, as they should.
  */
-static int place_descriptors(const int *descriptors, int count)
+static long place_descriptors(const int *descriptors, int count)
 {
-    int source[16];
-    if (count > (int)(sizeof source / sizeof source[0])) {
-        errno = EINVAL;
-        return -1;
-    }
-    for (int i = 0; i < count; i++) {
+    long source[16], result = 0;
+    if (count > (int)(sizeof source / sizeof source[0]))
+        return -EINVAL;
+    for (int i = 0; i < count && result >= 0; i++) {
         source[i] = descriptors[i];
         if (source[i] >= 0 && source[i] < count && source[i] != i)
-            if ((source[i] = fcntl(source[i], F_DUPFD_CLOEXEC, count)) < 0)
-                return -1;
+            result = source[i] = call(SYS_fcntl, source[i], F_DUPFD_CLOEXEC, count, 0);
     }
-    for (int i = 0; i < count; i++) {
-        if (source[i] < 0)
-            continue;
-        if (source[i] == i ? fcntl(i, F_SETFD, 0) < 0 : dup2(source[i], i) < 0)
-            return -1;
-    }
-    return 0;
+    for (int i = 0; i < count && result >= 0; i++)
+        if (source[i] >= 0)
+            result = source[i] == i ? call(SYS_fcntl, i, F_SETFD, 0, 0)
+                                    : call(SYS_dup3, source[i], i, 0, 0);
+    return result;
+}
+
+/* A copy of the table of descriptors, up to where it ends for the child if the kernel can do that. */
+static long own_descriptors(unsigned close_from)
+{
+    if (call(SYS_close_range, close_from, ~0U, CLOSE_RANGE_UNSHARE, 0) == 0)
+        return 0;
+    return call(SYS_unshare, CLONE_FILES, 0, 0, 0);
 }
 
 static void announce(const char *text, int length)
 {
     char line[2000], digits[12];
     size_t used = 0, first = sizeof digits;
-    for (pid_t pid = getpid(); pid > 0; pid /= 10)
+    for (long pid = call(SYS_getpid, 0, 0, 0, 0); pid > 0; pid /= 10)
         digits[--first] = (char)('0' + pid % 10);
     for (; length > 0 && used < sizeof line - sizeof digits; text++, length--)
         if (*text)
@@ -57,92 +97,75 @@ static void announce(const char *text, int length)
         else
             for (size_t digit = first; digit < sizeof digits; digit++)
                 line[used++] = digits[digit];
-    if (write(2, line, used) < 0)
-        return; /* nobody to tell */
+    call(SYS_write, 2, (long)line, (long)used, 0); /* if it fails there is nobody to tell */
 }
 
-static void run_child(struct cl_spawn_request *spawn)
+static long take_terminal(int terminal)
 {
-    if (spawn->new_session) {
-        spawn->stage = CL_SPAWN_SESSION;
-        if (setsid() < 0)
-            return;
-    }
-    if (spawn->new_process_group) {
-        spawn->stage = CL_SPAWN_GROUP;
-        if (setpgid(0, 0) < 0)
-            return;
-    }
-    if (spawn->terminal >= 0) {
-        /* SIGTTOU is blocked here, as all signals are, so a background group may do this. */
-        spawn->stage = CL_SPAWN_TERMINAL;
-        if (tcsetpgrp(spawn->terminal, getpgrp()) < 0 && errno != ENOTTY && errno != ENXIO)
-            return;
-    }
-    if (spawn->directory >= 0) {
-        spawn->stage = CL_SPAWN_DIRECTORY;
-        if (fchdir(spawn->directory) < 0)
-            return;
-    }
-    spawn->stage = CL_SPAWN_DESCRIPTORS;
-    if (place_descriptors(spawn->descriptors, spawn->descriptor_count) < 0)
-        return;
-    if (spawn->restore_descriptor_limit) {
-        spawn->stage = CL_SPAWN_LIMIT;
-        if (cl_setrlimit(RLIMIT_NOFILE, spawn->descriptor_limit_soft,
-                         spawn->descriptor_limit_hard) < 0)
-            return;
-    }
+    /* SIGTTOU is blocked here, as all signals are, so a background group may do this. */
+    pid_t group = (pid_t)call(SYS_getpgid, 0, 0, 0, 0);
+    long error = call(SYS_ioctl, terminal, TIOCSPGRP, (long)&group, 0);
+    return error == -ENOTTY || error == -ENXIO ? 0 : error;
+}
+
+static long set_up_and_exec(const struct cl_spawn_request *spawn)
+{
+    static const long default_action[4]; /* the kernel's struct sigaction: SIG_DFL is 0 */
+    uint64_t limits[2] = {spawn->descriptor_limit_soft, spawn->descriptor_limit_hard};
+    long error;
+    if ((spawn->new_session && (error = call(SYS_setsid, 0, 0, 0, 0)) < 0) ||
+        (spawn->new_process_group && (error = call(SYS_setpgid, 0, 0, 0, 0)) < 0) ||
+        (spawn->terminal >= 0 && (error = take_terminal(spawn->terminal)) < 0) ||
+        (spawn->directory >= 0 && (error = call(SYS_fchdir, spawn->directory, 0, 0, 0)) < 0) ||
+        (spawn->close_from > 0 && (error = own_descriptors(spawn->close_from)) < 0) ||
+        (error = place_descriptors(spawn->descriptors, spawn->descriptor_count)) < 0 ||
+        (spawn->restore_descriptor_limit &&
+         (error = call(SYS_prlimit64, 0, RLIMIT_NOFILE, (long)limits, 0)) < 0))
+        return error;
     for (int signal = 1; signal <= 64; signal++)
         if (spawn->default_signals >> (signal - 1) & 1)
-            cl_signal_disposition(signal, 0);
-    cl_sigprocmask(SIG_SETMASK, spawn->signal_mask, NULL);
+            call(SYS_rt_sigaction, signal, (long)default_action, 0, sizeof(uint64_t));
+    call(SYS_rt_sigprocmask, SIG_SETMASK, (long)&spawn->signal_mask, 0, sizeof(uint64_t));
     if (spawn->announcement_length > 0)
         announce(spawn->announcement, spawn->announcement_length);
     if (spawn->paths == NULL)
-        _exit(spawn->exit_code);
-    spawn->stage = CL_SPAWN_EXEC;
-    cl_exec(spawn->paths, spawn->arguments, spawn->environment);
+        call(SYS_exit_group, spawn->exit_code, 0, 0, 0);
+    return exec_first(spawn->paths, spawn->arguments, spawn->environment);
+}
+
+static int run_child(void *request)
+{
+    struct cl_spawn_request *spawn = request;
+    if (spawn->alive)
+        call(SYS_set_tid_address, (long)&spawn->alive, 0, 0, 0);
+    spawn->failure = (int)-set_up_and_exec(spawn);
+    return 111;
 }
 
 pid_t cl_spawn(struct cl_spawn_request *spawn)
 {
-    volatile int failure = 0;
+    char stack[8192] __attribute__((aligned(16)));
     uint64_t previous;
 
-    spawn->stage = CL_SPAWN_FORK;
     /* No handler may run in the child while it shares our memory. */
     if (cl_sigprocmask(SIG_SETMASK, ~(uint64_t)0, &previous) < 0)
         return -1;
-    pid_t pid = vfork();
-    if (pid == 0) {
-        run_child(spawn);
-        failure = errno;
-        _exit(111);
-    }
-    if (pid < 0)
-        failure = errno;
-    spawn->pid = pid;
+    spawn->pid = clone(run_child, stack + sizeof stack,
+                       CLONE_VM | CLONE_VFORK | (spawn->close_from > 0 ? CLONE_FILES : 0) | SIGCHLD,
+                       spawn);
+    if (spawn->pid < 0)
+        spawn->failure = errno;
     cl_sigprocmask(SIG_SETMASK, previous, NULL);
-    if (failure == 0)
-        return pid;
-    if (pid > 0)
-        while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+    if (spawn->failure == 0)
+        return spawn->pid;
+    if (spawn->pid > 0)
+        while (waitpid(spawn->pid, NULL, 0) < 0 && errno == EINTR)
             ;
-    errno = failure;
+    errno = spawn->failure;
     return -1;
 }
 
-static int run_beside(void *request)
+pid_t cl_spawn_beside(struct cl_spawn_request *spawn, void *stack_end)
 {
-    struct cl_spawn_request *spawn = request;
-    run_child(spawn);
-    spawn->failure = errno;
-    return 111;
-}
-
-pid_t cl_spawn_beside(struct cl_spawn_request *spawn, void *stack_end, pid_t *alive)
-{
-    return clone(run_beside, stack_end, CLONE_VM | CLONE_CHILD_CLEARTID | SIGCHLD, spawn, NULL,
-                 NULL, alive);
+    return clone(run_child, stack_end, CLONE_VM | WAIT_WHERE_ERRNO_IS_SHARED | SIGCHLD, spawn);
 }

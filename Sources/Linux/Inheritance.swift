@@ -16,3 +16,15 @@ extension Descriptor {
         return try Kernel.call("fcntl") { cl_fcntl(number, F_DUPFD, 0) }
     }
 }
+
+/// A copy of standard input whose number is higher than those of all descriptors open now. Throws
+/// without /proc.
+public func descriptorAboveAll() throws(SystemError) -> Descriptor {
+    let highest = try entries(of: "/proc/self/fd").reduce(0) {
+        max($0, Int32(scanDecimal($1.bytes).value))
+    }
+    return Descriptor(
+        owning: try Kernel.call("fcntl") {
+            cl_fcntl(Standard.input, F_DUPFD_CLOEXEC, highest + 1)
+        })
+}

@@ -147,7 +147,7 @@ private func spawnAnnouncing(_ request: inout cl_spawn_request, _ announcement: 
                 }
             })
     } catch {
-        if request.stage == Int32(CL_SPAWN_FORK) { throw error }
+        if request.pid <= 0 { throw error }
         return .failed(request.pid, error.errno)
     }
 }

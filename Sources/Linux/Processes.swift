@@ -12,17 +12,22 @@ public struct ExitStatus: Equatable, Sendable {
     public init(raw: Int32) { self.raw = raw }
 
     /// The exit code, if it exited by itself.
-    public var exitCode: Int32? { cl_status_exited(raw) != 0 ? cl_status_exit_code(raw) : nil }
+    public var exitCode: Int32? { signalNumber == 0 ? raw >> 8 & 0xff : nil }
     /// The signal that killed it, if one did.
-    public var signal: Signal? { exitCode == nil ? Signal(cl_status_signal(raw)) : nil }
+    public var signal: Signal? { signalNumber == 0 ? nil : Signal(signalNumber) }
     /// As a shell reports it: the exit code, or 128 and the signal.
-    public var shellCode: Int32 { exitCode ?? 128 + cl_status_signal(raw) }
+    public var shellCode: Int32 { exitCode ?? 128 + signalNumber }
+    /// In the lowest seven bits; the eighth tells of a core file.
+    private var signalNumber: Int32 { raw & 0x7f }
 }
 
 /// How a child differs from its parent. Everything not named here is inherited.
 public struct ChildSetup: Sendable {
     /// The child's descriptor i becomes a copy of `descriptors[i]`; -1 leaves it. At most 16.
     public var descriptors: [Int32] = []
+    /// More than 0 to keep from it every descriptor of this number and up, whatever it is; those of
+    /// `descriptors` are lower. Starting it then costs the same however many there are.
+    public var closeFrom: Int32 = 0
     /// Where it starts: an open directory, or -1 for the parent's.
     public var directory: Int32 = -1
     /// Make it a session leader.
@@ -60,7 +65,7 @@ public func spawn(_ invocation: Invocation, _ setup: ChildSetup = ChildSetup())
 public func spawn(_ invocation: PreparedInvocation, _ setup: ChildSetup = ChildSetup())
     throws(SpawnError) -> ProcessID
 {
-    var stage: Int32 = 0
+    var failed: ProcessID = 0
     do throws(SystemError) {
         return try Kernel.call("spawn", invocation.program, retry: false) { () -> Int32 in
             invocation.withCVectors { paths, arguments, environment in
@@ -69,14 +74,13 @@ public func spawn(_ invocation: PreparedInvocation, _ setup: ChildSetup = ChildS
                     request.paths = paths
                     request.arguments = arguments
                     request.environment = environment
-                    let pid = cl_spawn(&request)
-                    stage = request.stage
-                    return pid
+                    defer { failed = request.pid }
+                    return cl_spawn(&request)
                 }
             }
         }
     } catch {
-        throw SpawnError(cause: error, isFork: stage == Int32(CL_SPAWN_FORK))
+        throw SpawnError(cause: error, isFork: failed <= 0)
     }
 }
 
@@ -86,6 +90,7 @@ func spawnRequest(_ setup: ChildSetup, _ descriptors: UnsafeBufferPointer<Int32>
     var request = cl_spawn_request()
     request.descriptors = descriptors.baseAddress
     request.descriptor_count = Int32(descriptors.count)
+    request.close_from = setup.closeFrom
     request.directory = setup.directory
     request.new_session = setup.newSession ? 1 : 0
     request.new_process_group = setup.newProcessGroup ? 1 : 0

@@ -3,6 +3,11 @@ import CLinux
 /// Starts a prepared program without waiting until it runs. Like a child of vfork(2), the new process
 /// borrows our memory until it execs, but on a stack of its own, and we go on meanwhile: starting the
 /// program costs this process neither a copy of its memory nor the time of the exec.
+///
+/// Nothing is written by both. The child has its slot, which is not touched until the kernel says that
+/// the child is done with it, and no libc, whose errno would be ours. What else it reads, the vectors
+/// of the program, never changes. A child killed before its first step keeps its slot for ever; when
+/// there are none left, children are waited for.
 public final class ProgramStarter {
     private let program: PreparedProgram
     private var slots: [Slot] = []
@@ -18,8 +23,8 @@ public final class ProgramStarter {
     public func start(edits: [UInt8], setup: ChildSetup, announcement: [UInt8])
         throws(SystemError) -> StartResult
     {
-        guard let index = slots.firstIndex(where: { $0.isFree }), let path = programPath(),
-            slots[index].prepare(program, path, edits, setup, announcement)
+        guard let index = slots.firstIndex(where: { $0.isFree }),
+            slots[index].prepare(program, edits, setup, announcement)
         else { return try program.start(edits: edits, setup: setup, announcement: announcement) }
         slots[index].pid = try slots[index].start()
         return .running(slots[index].pid)
@@ -35,24 +40,6 @@ public final class ProgramStarter {
         }
         return nil
     }
-
-    /// The file that is the program. A child that shares errno with us cannot search for it; nil when
-    /// none looks like it, for a child that can.
-    private func programPath() -> UnsafePointer<CChar>? {
-        var candidate = program.invocation.candidates.constantPointer
-        if candidate[1] == nil { return candidate[0] }
-        while let path = candidate.pointee {
-            var status = cl_status()
-            if cl_fstatat(AT_FDCWD, path, &status, 0) == 0,
-                status.mode & UInt32(S_IFMT) == UInt32(S_IFREG),
-                status.mode & 0o111 != 0
-            {
-                return path
-            }
-            candidate += 1
-        }
-        return nil
-    }
 }
 
 /// What one child borrows: a block with its request, the text that this points to, and its stack.
@@ -61,16 +48,12 @@ private struct Slot {
 
     private let memory: UnsafeMutableRawPointer
     let request: UnsafeMutablePointer<cl_spawn_request>
-    /// Zero once the child has let go of the memory; the kernel sees to it.
-    private let alive: UnsafeMutablePointer<pid_t>
     var pid: ProcessID = 0
 
     /// The memory is never freed: the program that starts others does so for as long as it runs.
     init() {
         memory = .allocate(byteCount: Slot.dataSize + Slot.stackSize, alignment: 16)
-        alive = memory.bindMemory(to: pid_t.self, capacity: 1)
-        alive.initialize(to: 0)
-        request = (memory + 16).bindMemory(to: cl_spawn_request.self, capacity: 1)
+        request = memory.bindMemory(to: cl_spawn_request.self, capacity: 1)
         request.initialize(to: cl_spawn_request())
     }
 
@@ -78,36 +61,31 @@ private struct Slot {
     func start() throws(SystemError) -> ProcessID {
         // No handler of ours may run in the child while it shares our memory.
         let blocked = try SignalSet.all.block()
-        alive.pointee = 1
+        request.pointee.alive = 1
         let result = Result { () throws(SystemError) -> ProcessID in
             try Kernel.call("spawn", retry: false) {
-                cl_spawn_beside(request, memory + Slot.dataSize + Slot.stackSize, alive)
+                cl_spawn_beside(request, memory + Slot.dataSize + Slot.stackSize)
             }
         }
-        if case .failure = result { alive.pointee = 0 }
+        if case .failure = result { request.pointee.alive = 0 }
         try blocked.block()
         return try result.get()
     }
 
     /// Whether no child uses it, and none waits to be asked why it failed.
-    var isFree: Bool { alive.pointee == 0 && request.pointee.failure == 0 }
+    var isFree: Bool { request.pointee.alive == 0 && request.pointee.failure == 0 }
 
     /// Lays out all that the child needs; false when there is more than fits.
     func prepare(
-        _ program: PreparedProgram, _ path: UnsafePointer<CChar>, _ edits: [UInt8],
-        _ setup: ChildSetup, _ announcement: [UInt8]
+        _ program: PreparedProgram, _ edits: [UInt8], _ setup: ChildSetup, _ announcement: [UInt8]
     ) -> Bool {
         let pointer = MemoryLayout<UnsafeMutablePointer<CChar>?>.stride
-        let vectors = (2 + program.entries(for: edits.count)) * pointer
+        let vectors = program.entries(for: edits.count) * pointer
         let texts = edits.count + announcement.count + setup.descriptors.count * 4
-        var place = memory + 16 + MemoryLayout<cl_spawn_request>.stride
+        var place = memory + MemoryLayout<cl_spawn_request>.stride
         guard place + vectors + texts <= memory + Slot.dataSize else { return false }
 
-        let paths = place.assumingMemoryBound(to: UnsafePointer<CChar>?.self)
-        paths[0] = path
-        paths[1] = nil
-        let environment = (place + 2 * pointer).assumingMemoryBound(
-            to: UnsafeMutablePointer<CChar>?.self)
+        let environment = place.assumingMemoryBound(to: UnsafeMutablePointer<CChar>?.self)
         place += vectors
         let descriptors = copy(setup.descriptors, to: &place).assumingMemoryBound(to: Int32.self)
         let text = copy(announcement, to: &place).assumingMemoryBound(to: CChar.self)
@@ -117,7 +95,7 @@ private struct Slot {
 
         request.pointee = spawnRequest(
             setup, UnsafeBufferPointer(start: descriptors, count: setup.descriptors.count))
-        request.pointee.paths = UnsafePointer(paths)
+        request.pointee.paths = program.invocation.candidates.constantPointer
         request.pointee.arguments = UnsafePointer(program.invocation.arguments.pointer)
         request.pointee.environment = UnsafePointer(environment)
         request.pointee.announcement = UnsafePointer(text)

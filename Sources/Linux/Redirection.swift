@@ -1,7 +1,14 @@
 import CLinux
 
-/// Makes descriptor `target` a copy of `source` that a started program inherits. dup2(2).
-public func redirect(_ target: Int32, to source: Int32) throws(SystemError) {
+/// Makes descriptor `target` a copy of `source`, which a started program inherits unless it is to be
+/// close-on-exec. dup2(2), dup3(2).
+public func redirect(_ target: Int32, to source: Int32, closeOnExec: Bool = false)
+    throws(SystemError)
+{
+    if closeOnExec {
+        _ = try Kernel.call("dup3") { dup3(source, target, O_CLOEXEC) }
+        return
+    }
     // dup2 leaves close-on-exec as it is when both are the same.
     _ = try Kernel.call("dup2") {
         source == target ? cl_fcntl(target, F_SETFD, 0) : dup2(source, target)

@@ -43,6 +43,8 @@ public final class Supervisor {
     let run: PreparedInvocation
     var loop: EventLoop
     private let signals: SignalDescriptor
+    /// A descriptor above all that were inherited and below all that services have; nil without /proc.
+    private let lender: Descriptor?
     /// What the limit on descriptors was before it was raised; nil when it was not.
     let inheritedLimit: (soft: UInt64, hard: UInt64)?
     /// Descriptors from this number on are kept free for the supervisor's own work.
@@ -77,6 +79,7 @@ public final class Supervisor {
         run = PreparedInvocation(
             Invocation("./run", arguments: ["./run"], environment: configuration.environment))
         Supervisor.openStandardDescriptors(messages)
+        do throws(SystemError) { lender = try descriptorAboveAll() } catch { lender = nil }
         let taken = configuration.signals.union(SignalSet(.child))
         _ = try taken.block()
         // Where SIGCHLD is ignored, the kernel reaps children itself and tells nobody.
@@ -99,6 +102,14 @@ public final class Supervisor {
         }
     }
 
+    /// The number of that descriptor.
+    var lenderNumber: Int32? {
+        switch lender {
+        case .some(let lender): lender.number
+        case .none: nil
+        }
+    }
+
     /// How many services that are no loggers have a process.
     public var runningServices: Int { processes.values.count { !$0.isLogger } }
 
@@ -112,21 +123,6 @@ public final class Supervisor {
 
     /// What is supervised now, to go through while services come and go.
     var supervised: [Service] { services.compactMap { $0 } }
-
-    /// Starts a child that is no service; its death is an orphan's. Whatever `setup` says, it gets back
-    /// what the supervisor changed for itself: the limit on descriptors and the blocked signals.
-    public func start(_ invocation: Invocation, _ setup: ChildSetup) throws(SpawnError) -> ProcessID
-    { try start(PreparedInvocation(invocation), setup) }
-
-    func start(_ invocation: PreparedInvocation, _ setup: ChildSetup) throws(SpawnError)
-        -> ProcessID
-    {
-        var setup = setup
-        setup.descriptorLimit = inheritedLimit
-        let pid = try spawn(invocation, setup)
-        hasChildren = true
-        return pid
-    }
 
     /// Whether nothing is supervised any more.
     public var isEmpty: Bool { services.count == freeSlots.count }

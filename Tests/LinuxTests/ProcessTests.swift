@@ -50,6 +50,30 @@ struct ProcessTests {
         #expect(links[0] == links[1])
     }
 
+    @Test("From a number on it has no descriptor, inherited or not, and this process keeps its own")
+    func closeFrom() throws {
+        let held = try Pipe()
+        let high = try held.reader.duplicate(minimum: 5000)
+        try high.keepOnExec()
+        let lent = try descriptorAboveAll()
+        #expect(lent.number > 5000)
+        let inode = try status(of: high.number).identity.inode
+        for number in [3, high.number] {
+            let result = try shell("ls -l /proc/self/fd") { setup, pipe in
+                setup.descriptors = [-1, pipe, pipe]
+                setup.closeFrom = max(number, pipe + 1)
+            }
+            #expect(result.text.contains(" 1 -> pipe:"))
+            #expect(!result.text.contains("pipe:[\(inode)]"))
+            #expect(try status(of: high.number).identity.inode == inode)
+        }
+        let inheriting = try shell("ls -l /proc/self/fd") { setup, pipe in
+            setup.descriptors = [-1, pipe]
+            setup.closeFrom = high.number + 1
+        }
+        #expect(inheriting.text.contains(" \(high.number) -> pipe:[\(inode)]"))
+    }
+
     @Test("Nothing else is inherited, no signal is blocked or ignored on the way")
     func cleanChild() throws {
         let held = try Pipe()

@@ -74,19 +74,30 @@ struct ProgramStarterTests {
     }
 
     @Test(
-        "A name that the search finds nowhere, or only as something else, fails in the search's way"
-    )
-    func search() throws {
-        for (word, errno) in [
+        "A name that the search finds nowhere, or only as something else, fails in the search's way",
+        arguments: [
             ("no-such-program", .noEntry), ("group", .accessDenied), ("", .accessDenied),
-        ] as [(ByteString, Errno)] {
-            let starter = ProgramStarter(program([word]))
+        ] as [(ByteString, Errno)])
+    func search(word: ByteString, errno: Errno) throws {
+        let starter = ProgramStarter(program([word]))
+        let result = try run(starter)
+        #expect(result.status.exitCode == 111)
+        #expect(starter.failure(of: result.pid) == errno)
+    }
+
+    @Test("A child's failures never show in this process's errno")
+    func errnoIsOurs() throws {
+        let starter = ProgramStarter(program(["no-such-program"]), count: 1)
+        for _ in 0..<20 {
+            #expect(throws: SystemError.self) { try status(of: -1) }
             let result = try starter.start(edits: [], setup: ChildSetup(), announcement: [])
-            guard case .failed(_, let found) = result else {
-                Issue.record("\(word) was started")
-                continue
+            guard case .running(let pid) = result else {
+                Issue.record("was waited for")
+                return
             }
-            #expect(found == errno)
+            _ = try reap(pid, block: true)
+            #expect(Errno.last == .badDescriptor)
+            #expect(starter.failure(of: pid) == .noEntry)
         }
     }
 

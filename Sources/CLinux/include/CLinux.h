@@ -57,10 +57,7 @@ void cl_set_errno(int value);
 /* Variadic system calls, one shape each. All return -1 and set errno on failure. */
 int cl_openat(int directory, const char *path, int flags, mode_t mode);
 int cl_fcntl(int descriptor, int command, int argument);
-int cl_ioctl_int(int descriptor, unsigned long request, int argument);
 int cl_prctl(int operation, unsigned long a, unsigned long b, unsigned long c, unsigned long d);
-int cl_pidfd_open(pid_t pid, unsigned flags);
-int cl_pidfd_send_signal(int descriptor, int signal);
 
 /* struct stat has different members in the two libcs, and st_atime a macro. */
 struct cl_status {
@@ -98,11 +95,6 @@ enum {
     CL_SEND_NOW = MSG_DONTWAIT | MSG_NOSIGNAL, CL_PEEK_NOW = MSG_DONTWAIT | MSG_PEEK
 };
 
-/* The wait status macros. */
-int cl_status_exited(int status);
-int cl_status_exit_code(int status);
-int cl_status_signal(int status);
-
 /* One option as getopt_long(3) returns it; reset starts a new argument vector. Messages are off. */
 int cl_getopt(int argc, char *const argv[], const char *options, const struct option *long_options,
               int reset, const char **argument, int *index, int *failed_option);
@@ -116,19 +108,14 @@ char *cl_program_name(void);
 void *cl_seam(void);
 void cl_set_seam(void *seam);
 
-/* The step of a start that failed. */
-enum {
-    CL_SPAWN_FORK, CL_SPAWN_SESSION, CL_SPAWN_GROUP, CL_SPAWN_TERMINAL, CL_SPAWN_DIRECTORY,
-    CL_SPAWN_DESCRIPTORS, CL_SPAWN_LIMIT, CL_SPAWN_EXEC
-};
-
-/* What the child between vfork and exec has to do, in this order. -1 means "leave as it is". */
+/* What the child has to do before it execs, in this order. -1 means "leave as it is". */
 struct cl_spawn_request {
     const char *const *paths;      /* candidates, tried in order; NULL ends the list */
     char *const *arguments;
     char *const *environment;
     const int *descriptors;        /* child's descriptor i becomes a copy of descriptors[i] */
     int descriptor_count;
+    int close_from;                /* more than 0: it has no descriptor from this number on */
     int directory;                 /* fchdir here */
     int new_session;               /* setsid */
     int new_process_group;         /* setpgid(0, 0) */
@@ -140,21 +127,23 @@ struct cl_spawn_request {
     const char *announcement;      /* for descriptor 2 just before exec; a NUL stands for the pid */
     int announcement_length;       /* at most 2000 with the pids in place */
     int exit_code;                 /* end with this instead of exec when there are no paths */
-    int stage;                     /* out: the CL_SPAWN_ step that failed */
-    pid_t pid;                     /* out: the child, also one that failed and has been reaped */
-    int failure;                   /* out, cl_spawn_beside: errno of the failed step; then it exits 111 */
+    pid_t pid;                     /* out, cl_spawn: the child, also one that failed; or -1 */
+    pid_t alive;                   /* cl_spawn_beside: not 0; out: 0 */
+    int failure;                   /* must be 0; out: errno of what failed in the child */
 };
 /*
- * Starts a child with vfork semantics. Returns its pid, or -1 with errno and stage set, also when a
- * step in the child failed; such a child is reaped here already.
+ * Starts a child with vfork semantics. Returns its pid, or -1 with errno set, also when the child
+ * failed, which has been reaped here then. Its cost does not grow with our descriptors if close_from
+ * is low: where the kernel can do that, descriptors beyond are never copied. Where it cannot, the
+ * exec closes those that are close-on-exec.
  */
 pid_t cl_spawn(struct cl_spawn_request *spawn);
 /*
- * The same without waiting until the child is done with our memory, which it shares, errno included. All
- * that the request points to, and the stack, must stay until the kernel has set *alive to 0. Call it
- * with *alive not 0, failure 0 and all signals blocked.
+ * The same without waiting until the child is done with our memory. The request, all that it points
+ * to, and the stack must stay until the kernel has set alive to 0, which it does at the exec or the
+ * end; a child that failed exits 111. Call it with all signals blocked.
  */
-pid_t cl_spawn_beside(struct cl_spawn_request *spawn, void *stack_end, pid_t *alive);
+pid_t cl_spawn_beside(struct cl_spawn_request *spawn, void *stack_end);
 /* execve of the first candidate that works, under the PATH rules of daemontools' pathexec. */
 int cl_exec(const char *const *paths, char *const *arguments, char *const *environment);
 
