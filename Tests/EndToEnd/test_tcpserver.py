@@ -295,8 +295,9 @@ def test_user_may_have_no_process():
         assert server.stop() == 0
 
 
-def resident(pid):
-    return int(status_field(pid, "VmRSS").split()[0])
+def own_memory(pid):
+    """In KiB, without what is mapped from files, whose pages come in whenever they are needed."""
+    return int(status_field(pid, "RssAnon").split()[0])
 
 
 def test_ten_thousand_resets():
@@ -308,14 +309,15 @@ def test_ten_thousand_resets():
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 connection.close()
         batch(500)
-        size = resident(server.process.pid)
+        size = own_memory(server.process.pid)
         threads = [threading.Thread(target=batch, args=(2375,)) for _ in range(4)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
         wait_for(lambda: server.log.count(b" end ") == 10000, "the end of 10000", 60)
-        assert resident(server.process.pid) <= size + 16
+        # Sixteen children at a time may use memory of their parent's, here perhaps for the first time.
+        assert own_memory(server.process.pid) <= size + 16 * 16
         assert len(os.listdir(f"/proc/{server.process.pid}/fd")) <= 4
         assert talk(server.port)[0] == b""
 
