@@ -7,9 +7,9 @@ struct RulesFile: ~Copyable, CDBSource {
     private let descriptor: Descriptor
     let count: Int
     /// The start of the file: all of it, as a rule.
-    private let window: Block
+    private let window: ByteBlock
     /// Room for a piece beyond the window, made when it is needed.
-    private var piece = Block(count: 0)
+    private var piece = ByteBlock(count: 0)
 
     /// Longer pieces are none that the kernel would take as an environment variable.
     private static let pieceLimit = 1 << 20
@@ -19,7 +19,7 @@ struct RulesFile: ~Copyable, CDBSource {
         let descriptor = try openFile(path, .read)
         let status = try Linux.status(of: descriptor.number)
         guard status.isRegular else { throw SystemError("open", .protocolError, subject: path) }
-        let window = Block(count: min(status.size, 16384))
+        let window = ByteBlock(count: min(status.size, 16384))
         try fill(window.bytes, from: descriptor, at: 0)
         count = status.size
         self.window = window
@@ -34,21 +34,12 @@ struct RulesFile: ~Copyable, CDBSource {
         }
         if piece.bytes.count < count {
             guard count <= RulesFile.pieceLimit else { throw SystemError("pread", .tooLong) }
-            piece = Block(count: max(count, 4096))
+            piece = ByteBlock(count: max(count, 4096))
         }
         let wanted = UnsafeMutableRawBufferPointer(rebasing: piece.bytes[..<count])
         try fill(wanted, from: descriptor, at: position)
         return UnsafeRawBufferPointer(wanted)
     }
-}
-
-/// A block of memory, freed with it.
-private struct Block: ~Copyable {
-    let bytes: UnsafeMutableRawBufferPointer
-
-    init(count: Int) { bytes = .allocate(byteCount: count, alignment: 16) }
-
-    deinit { bytes.deallocate() }
 }
 
 private func fill(
