@@ -15,6 +15,8 @@ public struct Invocation: Sendable {
     /// Whether the kernel's part of an exec is wanted, so that the program may not be called in this
     /// process even if this process could.
     public private(set) var mustExec = false
+    /// Whether nobody is told when the program cannot be run.
+    public var failsQuietly = false
     private var ready: PreparedInvocation?
 
     /// A program with its arguments, looked up in the PATH of `search`.

@@ -60,14 +60,14 @@ extension TCPServer {
         do { try findLocalAddress(&connection, socket) } catch {
             drop("unable to get local address", error.errno)
         }
-        if connection.unix == nil, options.localName == nil {
+        if connection.unix == nil, options.common.localName == nil {
             connection.localHost = nameOfHost(connection.local)
         }
     }
 
     private func lookUpRemote(_ connection: inout Connection) {
         if connection.unix != nil { return }
-        if options.findsRemoteHost {
+        if options.common.findsRemoteHost {
             let remote = connection.remote
             connection.remoteHost = nameOfHost(remote)
             if options.isParanoid, let name = connection.remoteHost, !host(name, has: remote) {
@@ -75,11 +75,11 @@ extension TCPServer {
             }
         }
         // The proxy's connection is not one that the client's ident server knows.
-        if options.asksIdent && connection.proxy == nil {
+        if options.common.asksIdent && connection.proxy == nil {
             connection.remoteInfo = identity(
                 of: SocketAddress(connection.remote, port: connection.remotePort),
                 seenFrom: SocketAddress(connection.local, port: connection.localPort),
-                seconds: options.identTimeout)
+                seconds: options.common.identTimeout)
         }
     }
 

@@ -16,8 +16,8 @@ struct Listener {
     init(_ options: TCPServerOptions, _ environment: Environment) throws(Failure) {
         if let passed = try Listener(passedIn: environment) {
             self = passed
-        } else if options.host.contains(UInt8(ascii: "/")) {
-            self = try Listener(path: options.host, options)
+        } else if options.common.host.contains(UInt8(ascii: "/")) {
+            self = try Listener(path: options.common.host, options)
         } else {
             self = try Listener(options)
         }
@@ -30,10 +30,10 @@ struct Listener {
 
     /// IPv6's unspecified address takes IPv4 connections too.
     private init(_ options: TCPServerOptions) throws(Failure) {
-        let number = try resolvePort(options.port)
-        let found = try resolveHost(options.host, port: number, unnamed: IPAddress(ipv4: 0))
+        let number = try resolvePort(options.common.port)
+        let found = try resolveHost(options.common.host, port: number, unnamed: IPAddress(ipv4: 0))
         guard let wanted = found.first else {
-            throw Failure("no IP address for \(options.host)")
+            throw Failure("no IP address for \(options.common.host)")
         }
         let descriptor = try Listener.made { () throws(SystemError) -> Descriptor in
             try makeSocket(isIPv6: wanted.isIPv6, nonBlocking: true)

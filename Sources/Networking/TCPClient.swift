@@ -15,13 +15,13 @@ public struct TCPClient {
     /// Tries the addresses of the host in turn, and those that did not answer in time once more. Nil when
     /// none could be connected to, which has been reported.
     public func connect() throws(Failure) -> Descriptor? {
-        let port = try resolvePort(options.port)
+        let port = try resolvePort(options.common.port)
         var addresses = try resolveHost(
-            options.host, port: port, unnamed: IPAddress(ipv4: 0x7f00_0001))
+            options.common.host, port: port, unnamed: IPAddress(ipv4: 0x7f00_0001))
         if let local = options.localAddress {
             addresses.removeAll { $0.isIPv6 != local.isIPv6 }
         }
-        if addresses.isEmpty { throw Failure("no IP address for \(options.host)") }
+        if addresses.isEmpty { throw Failure("no IP address for \(options.common.host)") }
         // A single address gets all the time at once.
         var (first, second) = options.timeouts
         if addresses.count == 1 { (first, second) = (first &+ second, 0) }
@@ -52,17 +52,19 @@ public struct TCPClient {
         environment.set("PROTO", local.ip.isIPv6 ? "TCP6" : "TCP")
         environment.set("TCPLOCALPORT", "\(local.port)")
         environment.set("TCPLOCALIP", ByteString(local.ip.text))
-        set("TCPLOCALHOST", options.localName ?? name(of: local), in: &environment)
+        set("TCPLOCALHOST", options.common.localName ?? name(of: local), in: &environment)
         let remote = try address("remote", remoteAddress, socket)
         environment.set("TCPREMOTEPORT", "\(remote.port)")
         environment.set("TCPREMOTEIP", ByteString(remote.ip.text))
-        if options.verbosity == .all {
+        if options.common.verbosity == .all {
             messages.line("connected to \(ByteString(remote.ip.text)) port \(remote.port)")
         }
-        set("TCPREMOTEHOST", options.findsRemoteHost ? name(of: remote) : nil, in: &environment)
+        set(
+            "TCPREMOTEHOST", options.common.findsRemoteHost ? name(of: remote) : nil,
+            in: &environment)
         let info =
-            options.asksIdent
-            ? identity(of: remote, seenFrom: local, seconds: options.identTimeout) : nil
+            options.common.asksIdent
+            ? identity(of: remote, seenFrom: local, seconds: options.common.identTimeout) : nil
         set("TCPREMOTEINFO", info, in: &environment)
     }
 
@@ -79,7 +81,7 @@ public struct TCPClient {
         do throws(SystemError) {
             try Linux.connect(socket, to: address, until: deadline)
         } catch { return .failed(error.errno) }
-        if options.noDelay {
+        if options.common.noDelay {
             // Only slower without it.
             do throws(SystemError) { try Linux.set(.noDelay, true, of: socket.number) } catch {}
         }
@@ -101,7 +103,7 @@ public struct TCPClient {
     }
 
     private func report(_ address: SocketAddress, _ errno: Errno) {
-        if options.verbosity == .silent { return }
+        if options.common.verbosity == .silent { return }
         let ip = ByteString(address.ip.text)
         messages.line("unable to connect to \(ip) port \(address.port): \(errno.text)")
     }

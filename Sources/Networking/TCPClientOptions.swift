@@ -3,43 +3,18 @@ import Linux
 
 /// What tcpclient(1) is told on its command line.
 public struct TCPClientOptions: Sendable {
-    /// How much it says on standard error.
-    public enum Verbosity: Sendable {
-        /// `-q`: nothing.
-        case silent
-        /// `-Q`: errors.
-        case errors
-        /// `-v`: that it is connected, too.
-        case all
-    }
-
-    /// Where to connect to: a name or an address; empty and `0` are this host.
-    public var host: ByteString
-    /// A number, or a name of /etc/services.
-    public var port: ByteString
-    /// `-q`, `-Q`, `-v`.
-    public var verbosity = Verbosity.errors
-    /// `-D`: send small pieces at once.
-    public var noDelay = false
+    /// What tcpserver(1) is told too; an empty host and `0` are this one.
+    public var common: ConnectionOptions
     /// `-i`: the address to connect from.
     public var localAddress: IPAddress?
     /// `-p`: the port to connect from; 0 leaves it to the kernel.
     public var localPort: UInt16 = 0
-    /// `-l`: the local host's name, which is then not looked up.
-    public var localName: ByteString?
-    /// `-h`, `-H`: whether to look up the remote host's name.
-    public var findsRemoteHost = true
-    /// `-r`, `-R`: whether to ask the remote host's ident server.
-    public var asksIdent = true
-    /// `-t`: how many seconds that may take.
-    public var identTimeout: UInt = 26
     /// `-T`: how many seconds a connection may take, first and when it is tried again.
     public var timeouts: (first: UInt, second: UInt) = (2, 58)
 
     /// The defaults.
     public init(host: ByteString, port: ByteString) {
-        self.host = host
-        self.port = port
+        common = ConnectionOptions(host: host, port: port)
     }
 
     /// Reads what `-T` is given: `X+Y`, or `X` for no second try.

@@ -47,7 +47,7 @@ public struct TCPServer: ~Copyable {
         let program = PreparedProgram(invocation)
         self.program = program
         starter = ProgramStarter(program)
-        log = ConnectionLog(messages, isOn: options.verbosity == .all)
+        log = ConnectionLog(messages, isOn: options.common.verbosity == .all)
         edits.reserveCapacity(1024)
     }
 
@@ -132,7 +132,7 @@ public struct TCPServer: ~Copyable {
     private func reapOne() -> WaitResult { do { return try reap() } catch { return .noChildren } }
 
     func warn(_ text: ByteString, _ errno: Errno?) {
-        if options.verbosity > .silent { messages.warning(text, errno) }
+        if options.common.verbosity > .silent { messages.warning(text, errno) }
     }
 
     // MARK: - One connection
@@ -152,7 +152,7 @@ public struct TCPServer: ~Copyable {
             if let verdict {
                 if !verdict.message.isEmpty { _ = sendAtOnce("\(verdict.message)\r\n", socket) }
                 // Nobody would see that there was a child.
-                if verdict.reason != nil && options.verbosity < .all { return }
+                if verdict.reason != nil && options.common.verbosity < .all { return }
                 try startAtOnce(verdict, connection, socket)
             } else {
                 try startCopy(connection, socket, greeted: greeted)
@@ -170,14 +170,14 @@ public struct TCPServer: ~Copyable {
         if let peer {
             var connection = Connection(
                 localPort: listener.port, remote: peer.ip, remotePort: peer.port)
-            connection.localHost = options.localName
+            connection.localHost = options.common.localName
             return connection
         }
         do throws(SystemError) {
             let credentials = try peerCredentials(of: socket)
             var connection = Connection(
                 localPort: 0, remote: IPAddress(ipv4: credentials.user), remotePort: 0)
-            connection.localHost = options.localName
+            connection.localHost = options.common.localName
             connection.unix = UnixEnd(path: listener.path ?? ByteString(), credentials: credentials)
             return connection
         } catch {
@@ -198,7 +198,7 @@ public struct TCPServer: ~Copyable {
     /// Sets the socket up and sends what fits of the banner; returns how much of it was sent.
     private func greet(_ socket: Int32) -> Int {
         // The connection works without.
-        if options.noDelay { do { try set(.noDelay, true, of: socket) } catch {} }
+        if options.common.noDelay { do { try set(.noDelay, true, of: socket) } catch {} }
         return options.banner.isEmpty ? 0 : sendAtOnce(options.banner, socket)
     }
 
@@ -217,7 +217,8 @@ public struct TCPServer: ~Copyable {
     {
         let needsLookUp =
             connection.unix == nil
-            && (options.findsRemoteHost || options.asksIdent || options.localName == nil)
+            && (options.common.findsRemoteHost || options.common.asksIdent
+                || options.common.localName == nil)
         if needsLookUp && !access.mayHaveRate { return nil }
         do throws(SystemError) {
             try findLocalAddress(&connection, socket)

@@ -1,27 +1,10 @@
 import Formats
 import Linux
 
-/// How much a program says on standard error.
-public enum Verbosity: UInt8, Comparable, Sendable {
-    /// Nothing at all.
-    case silent
-    /// What went wrong.
-    case errors
-    /// Everything.
-    case all
-
-    /// Quieter first.
-    public static func < (left: Verbosity, right: Verbosity) -> Bool {
-        left.rawValue < right.rawValue
-    }
-}
-
 /// What the command line of tcpserver(1) says; the initial values are its defaults.
 public struct TCPServerOptions: Sendable {
-    /// The host to listen on, as the user wrote it.
-    public var host: ByteString
-    /// The port to listen on, a number or a service.
-    public var port: ByteString
+    /// What tcpclient(1) is told too.
+    public var common: ConnectionOptions
     /// How many programs may run at once.
     public var limit: UInt = 40
     /// How many connections may wait to be accepted.
@@ -32,18 +15,8 @@ public struct TCPServerOptions: Sendable {
     public var allowsWithoutRules = false
     /// What is written to a client before anything else.
     public var banner = ByteString()
-    /// Whether small pieces are sent at once, TCP_NODELAY.
-    public var noDelay = false
-    /// Whether the remote host's name is looked up.
-    public var findsRemoteHost = true
-    /// Whether that name is dropped unless its addresses include the remote one.
+    /// Whether the remote host's name is dropped unless its addresses include the remote one.
     public var isParanoid = false
-    /// Whether the remote ident server is asked.
-    public var asksIdent = true
-    /// Seconds to wait for the remote ident server.
-    public var identTimeout: UInt = 26
-    /// The local host's name; nil for looking it up.
-    public var localName: ByteString?
     /// The group to become after the socket is bound, if not 0.
     public var group: UInt32 = 0
     /// The user to become after the socket is bound, if not 0.
@@ -64,13 +37,10 @@ public struct TCPServerOptions: Sendable {
     public var confine: (@Sendable () throws(Failure) -> Void)?
     /// Confines a copy of the server just before it becomes the program.
     public var confineChild: (@Sendable () throws(Failure) -> Void)?
-    /// How much is logged.
-    public var verbosity = Verbosity.errors
 
     /// The defaults.
     public init(host: ByteString, port: ByteString) {
-        self.host = host
-        self.port = port
+        common = ConnectionOptions(host: host, port: port)
     }
 
     /// Whether a connection comes from a proxy that tells who its client is.

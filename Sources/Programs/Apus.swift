@@ -25,7 +25,11 @@ private func run(_ words: [ByteString], _ environment: Environment) -> Int32 {
             switch try program.run(call) {
             case .exit(let code): return code
             case .become(let invocation):
-                guard let stage = stage(invocation) else { throw failureToBecome(invocation) }
+                guard let stage = stage(invocation) else {
+                    let failure = failureToBecome(invocation)
+                    if invocation.failsQuietly { return failure.exitCode }
+                    throw failure
+                }
                 (program, arguments) = stage
                 environment = invocation.environment
             }

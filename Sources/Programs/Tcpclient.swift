@@ -13,20 +13,26 @@ func tcpclient(_ call: Call) throws(Failure) -> Outcome {
     closeInherited(7)
     var options = TCPClientOptions(host: "", port: "")
     var words = OptionReader(
-        call.arguments, short: "dDvqQhHrRi:p:t:T:l:", messages: call.messages)
+        call.arguments, short: "dDvqQhHrRt:l:i:p:T:", messages: call.messages)
     while let option = words.next() {
-        guard case .option(let letter, let value) = option, options.take(letter, value) else {
+        guard case .option(let letter, let value) = option,
+            options.common.take(letter, value) || options.take(letter, value)
+        else { throw Failure(usage: usage) }
+    }
+    return try reporting(options.common.verbosity) { () throws(Failure) in
+        guard let program = options.common.take(operands: call.arguments[words.operands...]) else {
             throw Failure(usage: usage)
         }
+        return try connect(options, call, running: program)
     }
-    do throws(Failure) {
-        let operands = call.arguments[words.operands...]
-        guard operands.count >= 3 else { throw Failure(usage: usage) }
-        options.host = operands[operands.startIndex]
-        options.port = operands[operands.startIndex + 1]
-        return try connect(options, call, running: operands.dropFirst(2))
-    } catch {
-        if options.verbosity == .silent { return .exit(error.exitCode) }
+}
+
+/// Runs the rest of a program, whose failure is nothing but an exit code when it is to be silent.
+func reporting(_ verbosity: Verbosity, _ rest: () throws(Failure) -> Outcome) throws(Failure)
+    -> Outcome
+{
+    do throws(Failure) { return try rest() } catch {
+        if verbosity == .silent { return .exit(error.exitCode) }
         throw error
     }
 }
@@ -42,11 +48,10 @@ private func connect(
     try client.describe(socket, in: &environment)
     try place(socket)
     try setPipeSignal(ignored: false)
-    let program = Invocation(
+    var program = Invocation(
         command: command, environment: environment, search: call.environment)
-    if options.verbosity != .silent { return .become(program) }
-    // What runs us would say that the program cannot be run.
-    do throws(SystemError) { try program.execute() } catch { return .exit(111) }
+    program.failsQuietly = options.common.verbosity == .silent
+    return .become(program)
 }
 
 private func setPipeSignal(ignored: Bool) throws(Failure) {
@@ -71,17 +76,6 @@ extension TCPClientOptions {
     /// False when the value is none.
     fileprivate mutating func take(_ letter: Unicode.Scalar, _ value: ByteString) -> Bool {
         switch letter {
-        case "d": noDelay = false
-        case "D": noDelay = true
-        case "v": verbosity = .all
-        case "q": verbosity = .silent
-        case "Q": verbosity = .errors
-        case "l": localName = value
-        case "H": findsRemoteHost = false
-        case "h": findsRemoteHost = true
-        case "R": asksIdent = false
-        case "r": asksIdent = true
-        case "t": identTimeout = scanDecimal(value.bytes).value
         case "T": timeouts = TCPClientOptions.timeouts(value)
         case "p": localPort = UInt16(truncatingIfNeeded: scanDecimal(value.bytes).value)
         case "i":

@@ -12,27 +12,24 @@ private let usage: ByteString =
 func tcpserver(_ call: Call) throws(Failure) -> Outcome {
     var options = TCPServerOptions(host: "", port: "")
     var words = OptionReader(
-        call.arguments, short: "dDvqQhHrR1UXx:t:u:g:l:b:B:c:pPoO",
+        call.arguments, short: "dDvqQhHrRt:l:1UXx:u:g:b:B:c:pPoO",
         long: newOptions + Options.words + Options.words(prefix: "child-"),
         messages: call.messages)
     var confinement = Confinement()
     while let option = words.next() {
         guard case .option(let letter, let value) = option else { throw Failure(usage: usage) }
+        if options.common.take(letter, value) { continue }
         if try confinement.take(letter, value) { continue }
         guard options.take(letter, value, call.environment) else { throw Failure(usage: usage) }
     }
     confinement.complete(&options)
-    do throws(Failure) {
-        let operands = call.arguments[words.operands...]
-        guard operands.count >= 3 else { throw Failure(usage: usage) }
-        options.host = operands[operands.startIndex]
-        options.port = operands[operands.startIndex + 1]
-        let program = Invocation(command: operands.dropFirst(2), environment: call.environment)
-        var server = try TCPServer(options, program, call.messages)
+    return try reporting(options.common.verbosity) { () throws(Failure) in
+        guard let program = options.common.take(operands: call.arguments[words.operands...]) else {
+            throw Failure(usage: usage)
+        }
+        let invocation = Invocation(command: program, environment: call.environment)
+        var server = try TCPServer(options, invocation, call.messages)
         try server.run()
-    } catch {
-        if options.verbosity == .silent { return .exit(error.exitCode) }
-        throw error
     }
 }
 
@@ -93,25 +90,14 @@ extension TCPServerOptions {
         case "X": allowsWithoutRules = true
         case "x": rules = value
         case "B": banner = value
-        case "d": noDelay = false
-        case "D": noDelay = true
-        case "v": verbosity = .all
-        case "q": verbosity = .silent
-        case "Q": verbosity = .errors
         case "P": isParanoid = false
         case "p": isParanoid = true
-        case "H": findsRemoteHost = false
-        case "h": findsRemoteHost = true
-        case "R": asksIdent = false
-        case "r": asksIdent = true
-        case "t": identTimeout = number
         case "U":
             if let user = call["UID"] { self.user = id(user) }
             if let group = call["GID"] { self.group = id(group) }
         case "u": user = id(value)
         case "g": group = id(value)
         case "1": reportsPort = true
-        case "l": localName = value
         case "ρ": sharesPort = true
         case "φ": fastOpen = Int32(clamping: number)
         case "δ": deferAccept = Int32(clamping: number)

@@ -48,7 +48,7 @@ struct TCPClientTests {
     @Test("What fails before the connection is attempted ends it")
     func failures() throws {
         var options = TCPClientOptions(host: "127.0.0.1", port: "1")
-        options.verbosity = .silent
+        options.common.verbosity = .silent
         options.localPort = 1
         let noSocket = try #require(failure("socket", .tooManyDescriptors, options))
         #expect(noSocket.text == "unable to create socket" && noSocket.exitCode == 111)
@@ -60,7 +60,7 @@ struct TCPClientTests {
     @Test("A connection that fails is no error, but nil")
     func refused() {
         var options = TCPClientOptions(host: "127.0.0.1.127.0.0.2", port: "1")
-        options.verbosity = .silent
+        options.common.verbosity = .silent
         for errno in [Errno.timedOut, .accessDenied] {
             let seam = Seam()
             seam.fail("connect", with: errno, times: 9)
