@@ -1,7 +1,5 @@
 #include "CLinux.h"
 
-#include <sys/syscall.h>
-
 extern char **environ;
 
 int cl_errno(void) { return errno; }
@@ -20,6 +18,11 @@ int cl_fcntl(int descriptor, int command, int argument)
 int cl_prctl(int operation, unsigned long a, unsigned long b, unsigned long c, unsigned long d)
 {
     return prctl(operation, a, b, c, d);
+}
+
+long cl_syscall(long number, long a, long b, long c, long d)
+{
+    return syscall(number, a, b, c, d);
 }
 
 static int copy_status(int result, const struct stat *from, struct cl_status *to)
@@ -43,6 +46,10 @@ int cl_fstat(int descriptor, struct cl_status *status)
     struct stat st;
     return copy_status(fstat(descriptor, &st), &st, status);
 }
+
+/* Swift counts resources as the kernel's asm-generic/resource.h does. */
+_Static_assert(RLIMIT_CPU == 0 && RLIMIT_RSS == 5 && RLIMIT_NPROC == 6 && RLIMIT_NOFILE == 7 &&
+               RLIMIT_MEMLOCK == 8 && RLIMIT_AS == 9, "resource numbers");
 
 int cl_getrlimit(int resource, uint64_t *soft, uint64_t *hard)
 {

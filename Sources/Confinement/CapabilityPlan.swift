@@ -27,6 +27,8 @@ public struct CapabilityLists: Equatable, Sendable {
 struct CapabilityPlan: Equatable {
     /// The sets just before exec.
     private(set) var target: CapabilityState
+    /// What is needed to get there besides, to be given up last: CAP_SETPCAP, for securebits.
+    private(set) var scaffold: CapabilitySet = []
     /// Whether permitted capabilities must survive the change from root to another user.
     private(set) var keepsPermitted = false
     /// What the bounding set loses.
@@ -34,14 +36,16 @@ struct CapabilityPlan: Equatable {
     /// Whether the ambient set has to be touched; what it loses with the others, it loses by itself.
     private(set) var changesAmbient = false
 
-    /// Plans for a process in the state `now` that runs the program as root or not, and perhaps
-    /// changes from root to another user before. What contradicts itself fails with exit code 100,
-    /// what this process lacks with 111.
+    /// Plans for a process in the state `now` that runs the program as root or not, with securebits
+    /// added, and perhaps changes from root to another user before. Where the process `goesOn` without
+    /// an exec, it loses itself what an exec would not give. What contradicts itself fails with exit
+    /// code 100, what this process lacks with 111.
     init(
         _ lists: CapabilityLists, from now: CapabilityState, runsAsRoot: Bool,
-        leavesRoot: Bool, known: CapabilitySet
+        leavesRoot: Bool, known: CapabilitySet, securebits: Securebits = [], goesOn: Bool = false
     ) throws(Failure) {
-        let isRoot = runsAsRoot && !now.rootIsOrdinary
+        let rootIsOrdinary = now.rootIsOrdinary || securebits.contains(.noRoot)
+        let isRoot = runsAsRoot && !rootIsOrdinary
         target = now
         target.bounding = (lists.bounding?.applied(to: now.bounding, all: known) ?? now.bounding)
             .intersection(now.bounding)
@@ -62,8 +66,14 @@ struct CapabilityPlan: Equatable {
         } else if leavesRoot {
             target.permitted = target.ambient
         }
-        if permitted != nil || leavesRoot { target.effective = target.permitted }
-        keepsPermitted = leavesRoot && !target.permitted.isEmpty
+        if goesOn {
+            target.permitted.formIntersection(isRoot ? target.bounding : target.ambient)
+        }
+        if permitted != nil || leavesRoot || goesOn { target.effective = target.permitted }
+        if !securebits.isEmpty {
+            scaffold = now.permitted.intersection(CapabilitySet(.changeSets))
+        }
+        keepsPermitted = leavesRoot && !(target.permitted.isEmpty && scaffold.isEmpty)
         droppedFromBounding = now.bounding.subtracting(target.bounding)
         changesAmbient = leavesRoot || target.ambient != now.ambient
     }

@@ -34,6 +34,8 @@ public struct Capability: Equatable, Sendable {
 
     /// CAP_SYS_ADMIN.
     static let systemAdministration = Capability(CAP_SYS_ADMIN)
+    /// CAP_SETPCAP.
+    static let changeSets = Capability(CAP_SETPCAP)
 }
 
 /// A set of capabilities; bit n is capability n, as in /proc/PID/status.
@@ -84,13 +86,12 @@ public struct CapabilityList: Equatable, Sendable {
     /// Reads a list; an unknown name fails with exit code 100. The empty list is the empty set.
     public init(_ text: ByteString) throws(Failure) {
         if text.isEmpty { return }
-        let parts = text.bytes.split(separator: UInt8(ascii: ","), omittingEmptySubsequences: false)
-        for (index, part) in parts.enumerated() {
-            let isRemoved = part.first == UInt8(ascii: "-")
-            let isSigned = isRemoved || part.first == UInt8(ascii: "+")
+        for (index, part) in text.parts(separatedBy: UInt8(ascii: ",")).enumerated() {
+            let isRemoved = part.hasPrefix("-")
+            let isSigned = isRemoved || part.hasPrefix("+")
             if index == 0 { changesCurrent = isSigned }
-            words.append(
-                try CapabilityList.word(ByteString(part.dropFirst(isSigned ? 1 : 0)), isRemoved))
+            let name = isSigned ? ByteString(part.bytes.dropFirst()) : part
+            words.append(try CapabilityList.word(name, isRemoved))
         }
     }
 

@@ -29,7 +29,7 @@ public struct CapabilityState: Equatable, Sendable {
             let isAmbient = try Kernel.call("cap_get_ambient") { cap_get_ambient(number) }
             if isAmbient == 1 { state.ambient.insert(CapabilitySet(capability)) }
         }
-        state.rootIsOrdinary = cap_get_secbits() >> UInt32(SECURE_NOROOT) & 1 == 1
+        state.rootIsOrdinary = try Securebits.current().contains(.noRoot)
         let sets = try ProcessSets()
         state.permitted = try sets.read(CAP_PERMITTED)
         state.effective = try sets.read(CAP_EFFECTIVE)

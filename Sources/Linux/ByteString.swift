@@ -64,6 +64,19 @@ public struct ByteString: Sendable {
         return ByteString(bytes[(slash + 1)...])
     }
 
+    /// The parts between the separators, empty ones too.
+    @inline(never)
+    public func parts(separatedBy separator: UInt8) -> [ByteString] {
+        bytes.split(separator: separator, omittingEmptySubsequences: false).map { ByteString($0) }
+    }
+
+    /// What is before and after the first `separator`; nil when there is none.
+    @inline(never)
+    public func cut(at separator: UInt8) -> (before: ByteString, after: ByteString)? {
+        guard let index = bytes.firstIndex(of: separator) else { return nil }
+        return (ByteString(bytes[..<index]), ByteString(bytes[(index + 1)...]))
+    }
+
     /// Adds the bytes of `other`.
     public mutating func append(_ other: ByteString) {
         storage.removeLast()
@@ -164,6 +177,18 @@ public func appendDecimal(_ value: some BinaryInteger, to bytes: inout [UInt8]) 
         magnitude = quotient
     } while magnitude != 0
     bytes[start...].reverse()
+}
+
+/// The number that `text` is, decimal digits, after a minus sign perhaps, and nothing else, if it is one
+/// of `range`.
+public func parseDecimal(_ text: ByteString, within range: ClosedRange<Int>) -> Int? {
+    let isNegative = text.bytes.first == UInt8(ascii: "-")
+    let digits = text.bytes.dropFirst(isNegative ? 1 : 0)
+    let (magnitude, length) = scanDecimal(digits)
+    // More digits might wrap.
+    guard (1...18).contains(length), length == digits.count else { return nil }
+    let value = isNegative ? -Int(magnitude) : Int(magnitude)
+    return range.contains(value) ? value : nil
 }
 
 /// Reads leading decimal digits as DJB's `scan_ulong` does: no sign, no blanks, wrapping silently.

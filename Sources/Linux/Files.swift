@@ -39,6 +39,8 @@ public struct OpenMode: Sendable {
         flags: O_WRONLY | O_TRUNC | O_CREAT | O_NONBLOCK, permissions: 0o644)
     /// A directory, for reading its entries.
     public static let directory = OpenMode(flags: O_RDONLY | O_DIRECTORY)
+    /// Whatever it is, only as a name for it.
+    public static let path = OpenMode(flags: O_PATH)
     /// A directory, only as a place for relative paths.
     public static let place = OpenMode(flags: O_PATH | O_DIRECTORY)
 }

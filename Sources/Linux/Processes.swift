@@ -175,16 +175,25 @@ public enum CurrentProcess {
     /// Sets the file mode creation mask. umask(2).
     public static func setUmask(_ mask: UInt32) { _ = umask(mask) }
 
+    /// Sets the nice value, from -20, the most favourable, to 19. setpriority(2).
+    public static func setNice(_ value: Int32) throws(SystemError) {
+        // The first argument has a type of its own in one libc.
+        _ = try Kernel.call("setpriority") {
+            cl_syscall(Int(SYS_setpriority), 0, 0, Int(value), 0)
+        }
+    }
+
+    /// Makes the current directory the root directory, for good. chroot(2).
+    public static func makeRootOfCurrentDirectory() throws(SystemError) {
+        _ = try Kernel.call("chroot") { chroot(".") }
+    }
+
     /// Raises the soft limit on descriptors to the hard one; returns what it was, for children.
     public static func raiseDescriptorLimit() throws(SystemError) -> (soft: UInt64, hard: UInt64) {
-        var soft: UInt64 = 0
-        var hard: UInt64 = 0
-        _ = try Kernel.call("getrlimit") {
-            cl_getrlimit(Int32(CL_RLIMIT_NOFILE), &soft, &hard)
+        let now = try Resource.openFiles.limits()
+        if now.soft < now.hard {
+            try Resource.openFiles.setLimits(ResourceLimits(soft: now.hard, hard: now.hard))
         }
-        if soft < hard {
-            _ = try Kernel.call("setrlimit") { cl_setrlimit(Int32(CL_RLIMIT_NOFILE), hard, hard) }
-        }
-        return (soft, hard)
+        return (now.soft, now.hard)
     }
 }

@@ -4,7 +4,7 @@ import Linux
 /// envuidgid(8): puts an account's ids into the environment and becomes the child.
 func envuidgid(_ call: Call) throws(Failure) -> Outcome {
     var (options, words) = try longOptions(call, usage: "envuidgid account child")
-    let account = try account(named: words.removeFirst())
+    let account = try Identity.account(named: words.removeFirst())
     var environment = call.environment
     environment.set("GID", "\(account.group)")
     environment.set("UID", "\(account.user)")

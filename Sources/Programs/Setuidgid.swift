@@ -4,7 +4,8 @@ import Linux
 /// setuidgid(8): becomes an account, then the child.
 func setuidgid(_ call: Call) throws(Failure) -> Outcome {
     var (options, words) = try longOptions(call, usage: "setuidgid account child")
-    options.account = try account(named: words.removeFirst())
+    if options.identity.user != nil { throw Failure("an account and --user", exitCode: 100) }
+    try options.identity.become(words.removeFirst())
     return try options.become(Invocation(command: words, environment: call.environment))
 }
 
@@ -25,12 +26,4 @@ func longOptions(_ call: Call, usage: ByteString) throws(Failure) -> (Options, [
     }
     if words.count < 2 { throw Failure(usage: usage) }
     return (options, Array(words))
-}
-
-/// The account of that name; there must be one.
-func account(named name: ByteString) throws(Failure) -> Account {
-    do throws(SystemError) {
-        if let account = try Account.named(name) { return account }
-    } catch { throw error.explained("unknown account \(name)") }
-    throw Failure("unknown account \(name)")
 }

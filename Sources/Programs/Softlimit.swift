@@ -42,8 +42,8 @@ private func resources(_ letter: Unicode.Scalar) -> [Resource] {
 }
 
 /// `=` or digits and nothing else. No digits at all are zero, and too many wrap, as ever.
-private func softLimit(_ text: ByteString) -> Options.SoftLimit? {
-    if text == "=" { return .hard }
+private func softLimit(_ text: ByteString) -> LimitChange? {
+    if text == "=" { return .softToHard }
     let (value, length) = scanDecimal(text.bytes)
-    return length == text.count ? .value(UInt64(value)) : nil
+    return length == text.count ? .soft(UInt64(value)) : nil
 }

@@ -22,7 +22,7 @@ func tcpserver(_ call: Call) throws(Failure) -> Outcome {
         if try confinement.take(letter, value) { continue }
         guard options.take(letter, value, call.environment) else { throw Failure(usage: usage) }
     }
-    confinement.complete(&options)
+    try confinement.complete(&options)
     return try reporting(options.common.verbosity) { () throws(Failure) in
         guard let program = options.common.take(operands: call.arguments[words.operands...]) else {
             throw Failure(usage: usage)
@@ -62,15 +62,16 @@ private struct Confinement {
     }
 
     /// Has the server do it.
-    mutating func complete(_ options: inout TCPServerOptions) {
+    mutating func complete(_ options: inout TCPServerOptions) throws(Failure) {
         if confinesItself {
             // The change of user has its place among the steps: capabilities may have to outlive it.
             if options.user != 0 {
                 let group = options.group == 0 ? CurrentProcess.group : options.group
-                own.account = Account(user: options.user, group: group)
+                if own.identity.user != nil { throw Failure("-u and --user", exitCode: 100) }
+                own.identity.become(Account(user: options.user, group: group))
                 (options.user, options.group) = (0, 0)
             }
-            options.confine = { [own] () throws(Failure) in try own.apply() }
+            options.confine = { [own] () throws(Failure) in try own.apply(goesOn: true) }
         }
         if confinesChildren {
             options.confineChild = { [child] () throws(Failure) in try child.apply() }

@@ -210,6 +210,53 @@ struct CapabilityPlanTests {
         #expect(plan.droppedFromBounding == [])
     }
 
+    @Test(
+        "With noroot asked for root needs it too, and CAP_SETPCAP is kept for the bits and no longer"
+    )
+    func becomingOrdinary() throws {
+        let plan = try CapabilityPlan(
+            lists(caps: "net_bind_service"), from: root, runsAsRoot: false, leavesRoot: true,
+            known: CapabilitySet(rawValue: 0xffff), securebits: .noRootForGood)
+        #expect(plan.target.permitted == CapabilitySet(Capability(10)))
+        #expect(plan.scaffold == CapabilitySet(.changeSets))
+        #expect(plan.keepsPermitted)
+        let stays = try CapabilityPlan(
+            lists(caps: "chown"), from: root, runsAsRoot: true, leavesRoot: false,
+            known: CapabilitySet(rawValue: 0xffff), securebits: .noRoot)
+        #expect(stays.target.ambient == CapabilitySet(Capability(0)))
+        #expect(stays.droppedFromBounding == [])
+    }
+
+    @Test("A process that goes on without an exec holds no more than after one")
+    func goingOn() throws {
+        let known = CapabilitySet(rawValue: 3)
+        for state in states(width: 2) {
+            for (asRoot, leavesRoot) in [(true, false), (false, false), (false, true)] {
+                for caps: ByteString? in [nil, "none", "chown", "chown,dac_override"] {
+                    for bounding: ByteString? in [nil, "none", "chown"] {
+                        guard
+                            let plan = try? CapabilityPlan(
+                                lists(caps: caps, bounding: bounding), from: state,
+                                runsAsRoot: asRoot, leavesRoot: leavesRoot, known: known,
+                                goesOn: true)
+                        else { continue }
+                        #expect(
+                            plan.target.permitted.isSubset(of: held(after: plan, asRoot: asRoot)))
+                        #expect(plan.target.permitted.isSubset(of: state.permitted))
+                        #expect(plan.target.effective == plan.target.permitted)
+                    }
+                }
+            }
+        }
+    }
+
+    private func lists(caps: ByteString?, bounding: ByteString? = nil) throws -> CapabilityLists {
+        var lists = CapabilityLists()
+        lists.permitted = try caps.map { try CapabilityList($0) }
+        lists.bounding = try bounding.map { try CapabilityList($0) }
+        return lists
+    }
+
     @Test("What other options take away is a contradiction, exit code 100")
     func contradictions() throws {
         let contradictions: [(inout CapabilityLists) throws -> Void] = [

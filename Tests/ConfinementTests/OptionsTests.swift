@@ -10,7 +10,8 @@ struct OptionsTests {
         let seam = Seam()
         seam.pretend(
             "setrlimit", "cap_drop_bound", "keepcaps", "setgroups", "setgid", "setuid",
-            "cap_set_proc", "cap_reset_ambient", "cap_set_ambient", "no_new_privs", "seccomp")
+            "cap_set_proc", "cap_reset_ambient", "cap_set_ambient", "cap_set_secbits",
+            "no_new_privs", "seccomp", "setpriority", "chroot", "chdir", "landlock_restrict_self")
         return seam
     }
 
@@ -18,9 +19,13 @@ struct OptionsTests {
     private func everything() throws -> Options {
         var options = Options()
         options.limits = [
-            (.openFiles, .value(100)), (.addressSpace, .value(1 << 30)), (.processes, .hard),
+            (.openFiles, .soft(100)), (.addressSpace, .soft(15 << 20)), (.processes, .softToHard),
         ]
-        options.account = Account(user: 12345, group: 23456)
+        try options.take(.user, "12345:23456")
+        try options.take(.nice, "5")
+        try options.take(.chroot, "/")
+        try options.take(.landlock, "abi=any,ro=/")
+        try options.take(.noRoot, "")
         try options.take(.bounding, "none")
         try options.take(.caps, "none")
         try options.take(.noNewPrivileges, "")
@@ -35,13 +40,14 @@ struct OptionsTests {
         #expect(seam.trace.isEmpty)
     }
 
-    @Test("The order: limits, bounding set, groups, user, sets, memory, no_new_privs, filter")
+    @Test("The order is that of the documentation of apply")
     func order() throws {
         let seam = harmless()
         try seam.during { try everything().apply() }
         let changes: Set = [
             "setrlimit", "cap_drop_bound", "setgroups", "setgid", "setuid", "cap_set_proc",
-            "no_new_privs", "seccomp", "cap_reset_ambient",
+            "no_new_privs", "seccomp", "cap_reset_ambient", "cap_set_secbits", "setpriority",
+            "chdir /", "chroot", "open /", "landlock_restrict_self", "keepcaps",
         ]
         var order: [String] = []
         for call in seam.trace where changes.contains(call) && order.last != call {
@@ -49,12 +55,17 @@ struct OptionsTests {
         }
         let hasBounding = try !CapabilityState.current().bounding.isEmpty
         let leavesRoot = CurrentProcess.effectiveUser == 0
+        let hasLandlock = try LandlockRuleset.version() > 0
+        let now = try CapabilityState.current()
+        let scaffold = now.permitted.contains(.changeSets)
         #expect(
-            order == ["setrlimit"] + (hasBounding ? ["cap_drop_bound"] : []) + [
-                "setgroups", "setgid", "setuid", "cap_set_proc",
-            ] + (leavesRoot ? ["cap_reset_ambient"] : []) + [
-                "setrlimit", "no_new_privs", "seccomp",
-            ])
+            order == ["setpriority", "setrlimit", "chdir /", "chroot"]
+                + (hasLandlock ? ["open /"] : []) + (hasBounding ? ["cap_drop_bound"] : [])
+                + (leavesRoot && scaffold ? ["keepcaps"] : [])
+                + ["setgroups", "setgid", "setuid", "cap_set_proc"]
+                + (leavesRoot ? ["cap_reset_ambient"] : []) + ["cap_set_secbits"]
+                + (scaffold ? ["cap_set_proc"] : []) + ["setrlimit", "no_new_privs"]
+                + (hasLandlock ? ["landlock_restrict_self"] : []) + ["seccomp"])
     }
 
     @Test("Whatever call fails, the rest is not done and the program does not start")
@@ -64,9 +75,10 @@ struct OptionsTests {
         try complete.during { try options.apply() }
         #expect(complete.trace.count > 20)
         for (index, call) in complete.trace.enumerated() {
-            let before = complete.trace[..<index].count { $0 == call }
+            func name(_ call: String) -> Substring { call.prefix { $0 != " " } }
+            let before = complete.trace[..<index].count { name($0) == name(call) }
             let seam = harmless()
-            seam.fail(call, with: .notPermitted, skip: before)
+            seam.fail(String(name(call)), with: .notPermitted, skip: before)
             #expect(throws: Failure.self, "\(call)") {
                 try seam.during {
                     try options.become(
@@ -86,6 +98,10 @@ struct OptionsTests {
             ("no_new_privs", "unable to set no_new_privs"),
             ("seccomp", "unable to install the system call filter"),
             ("cap_get_proc", "unable to read capabilities"),
+            ("cap_set_secbits", "unable to set securebits"),
+            ("setpriority", "unable to set the nice value"),
+            ("chroot", "unable to change the root directory to /"),
+            ("landlock_create_ruleset", "unable to use Landlock"),
         ]
         for (call, text) in texts {
             let seam = harmless()
@@ -104,17 +120,17 @@ struct OptionsTests {
     func clamped() throws {
         let hard = try Resource.openFiles.limits().hard
         var options = Options()
-        options.limits = [(.openFiles, .value(hard)), (.openFiles, .hard)]
-        if hard < .max { options.limits.append((.openFiles, .value(hard + 1))) }
+        options.limits = [(.openFiles, .soft(hard)), (.openFiles, .softToHard)]
+        if hard < .max { options.limits.append((.openFiles, .soft(hard + 1))) }
         try options.apply()
         #expect(try Resource.openFiles.limits() == ResourceLimits(soft: hard, hard: hard))
     }
 
     @Test("A limit on memory that this process itself could run into is set only before an exec")
     func tightMemory() throws {
-        func mustExec(_ limit: UInt64, _ resource: Resource) throws -> Bool {
+        func mustExec(_ limit: LimitChange, _ resource: Resource) throws -> Bool {
             var options = Options()
-            options.limits = [(resource, .value(limit))]
+            options.limits = [(resource, limit)]
             let outcome = try harmless().during {
                 try options.become(
                     Invocation("true", arguments: ["true"], environment: Environment()))
@@ -122,10 +138,12 @@ struct OptionsTests {
             guard case .become(let invocation) = outcome else { return false }
             return invocation.mustExec
         }
-        #expect(try mustExec(1_000_000, .addressSpace))
-        #expect(try mustExec(0, .stack))
-        #expect(try !mustExec(1 << 30, .data))
-        #expect(try !mustExec(10, .openFiles))
+        #expect(try mustExec(.soft(1_000_000), .addressSpace))
+        #expect(try mustExec(.soft(0), .stack))
+        #expect(try mustExec(.exactly(soft: nil, hard: 1_000_000), .data))
+        #expect(try !mustExec(.soft(1 << 30), .data))
+        #expect(try !mustExec(.exactly(soft: nil, hard: 1 << 30), .data))
+        #expect(try !mustExec(.soft(10), .openFiles))
     }
 
     @Test("One policy is enough")
@@ -154,5 +172,207 @@ struct OptionsTests {
         #expect(!child.noNewPrivileges)
         #expect(try child.capabilities.bounding == CapabilityList("none"))
         #expect(rest == ["x"])
+    }
+
+    @Test("What changes the exec's outcome, or its way, gets an exec")
+    func execs() throws {
+        func mustExec(_ word: Options.Word, _ value: ByteString) throws -> Bool {
+            var options = Options()
+            try options.take(word, value)
+            let outcome = try harmless().during {
+                try options.become(
+                    Invocation("true", arguments: ["true"], environment: Environment()))
+            }
+            guard case .become(let invocation) = outcome else { return false }
+            return invocation.mustExec
+        }
+        #expect(try mustExec(.chroot, "/"))
+        #expect(try mustExec(.landlock, "abi=any,ro=/"))
+        #expect(try mustExec(.securebits, "no_setuid_fixup"))
+        #expect(try mustExec(.seccomp, "~@mount"))
+        #expect(try mustExec(.bounding, "all"))
+        #expect(try !mustExec(.limit, "nofile=10"))
+        #expect(try !mustExec(.nice, "19"))
+        #expect(try !mustExec(.noNewPrivileges, ""))
+        #expect(try !mustExec(.group, "0"))
+    }
+
+    @Test(
+        "A value that makes no sense is a mistake, exit code 100",
+        arguments: [
+            (.user, ["4294967295:1", "1:4294967295"]),
+            (.group, []),
+            (.umask, ["", "8", "0o22", "1000", "00777", "-1", "022 "]),
+            (.nice, ["", "20", "-21", "5x", "--5", "+5"]),
+            (.outOfMemoryScore, ["", "1001", "-1001", "9999999999999999999999"]),
+            (
+                .limit,
+                [
+                    "nofile", "nofile=", "nofile=:", "nofile=2:1", "nofile=1:2:3", "=5", "cpus=1",
+                    "nofile=unlimited:1", "nofile=-1", "NOFILE=1", "nofile=1k", " nofile=1",
+                ]
+            ),
+            (.securebits, ["", "noroot,", "root", "keep_caps", "-", "NOROOT", "-noroot"]),
+            (
+                .landlock,
+                [
+                    "", "ro", "ro=", "ro=/,", "rx=/", "abi=0", "abi=7", "abi=", "bind=65536",
+                    "bind=http", "connect=-1", "scope=all", "=/", "ro=/ rw=/tmp,x",
+                ]
+            ),
+        ] as [(Options.Word, [ByteString])])
+    func nonsense(_ word: Options.Word, _ values: [ByteString]) {
+        for value in values {
+            var options = Options()
+            #expect("\(word) \(value.bytes)") { try options.take(word, value) } throws: {
+                (($0 as? Failure)?.exitCode == 100)
+                    || (word == .user && ($0 as? Failure)?.exitCode == 111)
+            }
+        }
+    }
+}
+
+@Suite("Limits")
+struct LimitTests {
+    private func change(_ text: ByteString) throws -> (Resource, LimitChange) {
+        try LimitChange.parse(text)
+    }
+
+    @Test("Soft and hard values as prlimit has them")
+    func pairs() throws {
+        let now = ResourceLimits(soft: 100, hard: 200)
+        let cases: [(ByteString, UInt64, UInt64)] = [
+            ("nofile=50", 50, 50), ("nofile=50:", 50, 200), ("nofile=:150", 100, 150),
+            ("nofile=:50", 50, 50), ("nofile=50:60", 50, 60), ("nofile=unlimited", .max, .max),
+            ("nofile=:unlimited", 100, .max), ("nofile=0:unlimited", 0, .max),
+        ]
+        for (text, soft, hard) in cases {
+            let (resource, change) = try change(text)
+            #expect(resource == .openFiles)
+            #expect(change.applied(to: now) == ResourceLimits(soft: soft, hard: hard), "\(text)")
+        }
+    }
+
+    @Test("Every resource has its name in prlimit and its number in the kernel")
+    func names() throws {
+        let names: [ByteString] = [
+            "cpu", "fsize", "data", "stack", "core", "rss", "nproc", "nofile", "memlock", "as",
+            "locks", "sigpending", "msgqueue", "nice", "rtprio", "rttime",
+        ]
+        for (number, name) in names.enumerated() {
+            let resource = try #require(Resource(named: name))
+            #expect(resource.rawValue == Int32(number) && resource.name == name)
+        }
+        #expect(Resource.allCases.count == names.count)
+        #expect(Resource(named: "") == nil && Resource(named: "cpu fsize") == nil)
+    }
+}
+
+@Suite("Whom to become")
+struct IdentityTests {
+    private func identity(_ words: [(Options.Word, ByteString)]) throws -> Identity {
+        var options = Options()
+        for (word, value) in words { try options.take(word, value) }
+        return options.identity
+    }
+
+    @Test("The groups are the group alone, those given, none, or those of the database")
+    func groups() throws {
+        #expect(try Identity().supplementaryGroups() == nil)
+        let plain = try identity([(.user, "5:6")])
+        #expect(plain.user == 5 && plain.group == 6)
+        #expect(try plain.supplementaryGroups() == [6])
+        #expect(try identity([(.user, "5"), (.group, "7")]).supplementaryGroups() == [7])
+        #expect(try identity([(.group, "7")]).supplementaryGroups() == [7])
+        #expect(try identity([(.groups, "8,9")]).supplementaryGroups() == [8, 9])
+        #expect(try identity([(.groups, "none"), (.user, "5:6")]).supplementaryGroups() == [])
+        let root = try identity([(.user, "root"), (.groups, "database")])
+        #expect(root.user == 0 && root.group == 0)
+        #expect(try root.supplementaryGroups()?.contains(0) == true)
+        #expect(try identity([(.group, "5"), (.user, "root")]).group == 5)
+    }
+
+    @Test("A number has no group, and no name in the database")
+    func numbers() throws {
+        for words: [(Options.Word, ByteString)] in [
+            [(.user, "5")], [(.user, "5:6"), (.groups, "database")], [(.groups, "database")],
+        ] {
+            #expect { try identity(words).supplementaryGroups() } throws: {
+                ($0 as? Failure)?.exitCode == 100
+            }
+        }
+    }
+
+    @Test("Who is not in the database is nobody, exit code 111")
+    func unknown() throws {
+        for (word, name): (Options.Word, ByteString) in [
+            (.user, "no-such-user"), (.user, ""), (.user, "root:"), (.user, "root:no-such-group"),
+            (.group, "no-such-group"), (.groups, "root,"), (.groups, ""), (.user, ":0"),
+        ] {
+            #expect { try identity([(word, name)]) } throws: {
+                ($0 as? Failure)?.exitCode == 111
+            }
+        }
+    }
+}
+
+@Suite("Landlock rules")
+struct LandlockTests {
+    private func handled(_ text: ByteString, offered: Int) throws -> LandlockHandled? {
+        var rules = LandlockRules()
+        try rules.take(text)
+        return try rules.handled(offered: offered)
+    }
+
+    private func isRefused(_ text: ByteString, offered: Int) -> Bool {
+        do { _ = try handled(text, offered: offered) } catch {
+            return (error as? Failure)?.exitCode == 111
+        }
+        return false
+    }
+
+    @Test("A kernel that would restrict less than all access to files is refused")
+    func complete() throws {
+        for offered in 0...4 { #expect(isRefused("ro=/", offered: offered)) }
+        for offered in 5...9 {
+            #expect(try handled("ro=/", offered: offered)?.files == 0xffff)
+        }
+    }
+
+    @Test("abi= says what is enough, and then it is that on every kernel")
+    func version() throws {
+        let files: [UInt64] = [0x1fff, 0x3fff, 0x7fff, 0x7fff, 0xffff, 0xffff]
+        for version in 1...6 {
+            for offered in 0...9 {
+                let text: ByteString = "abi=\(version),ro=/"
+                if offered < version {
+                    #expect(isRefused(text, offered: offered))
+                } else {
+                    #expect(try handled(text, offered: offered)?.files == files[version - 1])
+                }
+            }
+        }
+    }
+
+    @Test("Ports and scopes want their versions")
+    func others() throws {
+        #expect(isRefused("abi=1,bind=80", offered: 3))
+        #expect(try handled("abi=1,bind=80", offered: 4)?.ports == 1)
+        #expect(try handled("connect=none", offered: 5)?.ports == 2)
+        #expect(try handled("bind=1,connect=2", offered: 5)?.ports == 3)
+        #expect(try handled("ro=/", offered: 6)?.ports == 0)
+        #expect(isRefused("scope=signal", offered: 5))
+        #expect(try handled("scope=signal", offered: 6)?.scopes == 2)
+        #expect(try handled("scope=abstract,scope=signal", offered: 7)?.scopes == 3)
+    }
+
+    @Test("abi=any takes what there is, nothing at all among it")
+    func any() throws {
+        let text: ByteString = "abi=any,ro=/,bind=80,scope=signal"
+        #expect(try handled(text, offered: 0) == nil)
+        #expect(try handled(text, offered: 1)?.files == 0x1fff)
+        #expect(try handled(text, offered: 3)?.ports == 0)
+        let all = try handled(text, offered: 7)
+        #expect(all?.files == 0xffff && all?.ports == 1 && all?.scopes == 2)
     }
 }

@@ -50,10 +50,17 @@ def test_its_programs_inherit_what_confines_it(kind):
     assert child == limited
 
 
-def test_bounding_limits_root_from_the_exec_on():
+def test_bounding_limits_the_server_as_an_exec_would():
     own, child = states(*FAST, "--bounding", "kill")
-    assert own == {**BEFORE, "CapBnd": KILL}
-    assert child == {**BEFORE, "CapBnd": KILL, "CapPrm": KILL, "CapEff": KILL}
+    assert own == child == {**BEFORE, "CapBnd": KILL, "CapPrm": KILL, "CapEff": KILL}
+
+
+def test_a_user_by_name_and_two_users():
+    own, child = states(*FAST, "--user", "nobody:4321")
+    assert (own["Uid"].split(), own["Gid"].split(), own["Groups"]) == (["65534"] * 4, ["4321"] * 4, "4321")
+    assert (own["CapPrm"], own["CapEff"]) == (0, 0)
+    result = run("tcpserver", *FAST, "-u", "1", "--user", "nobody", "127.0.0.1", "0", "true")
+    assert (result.returncode, result.stderr) == (100, b"tcpserver: fatal: -u and --user\n")
 
 
 @pytest.mark.parametrize("option", ["--seccomp", "--child-seccomp"])

@@ -42,6 +42,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/types.h>
 #include <sys/un.h>
@@ -58,6 +59,7 @@ void cl_set_errno(int value);
 int cl_openat(int directory, const char *path, int flags, mode_t mode);
 int cl_fcntl(int descriptor, int command, int argument);
 int cl_prctl(int operation, unsigned long a, unsigned long b, unsigned long c, unsigned long d);
+long cl_syscall(long number, long a, long b, long c, long d);
 
 /* struct stat has different members in the two libcs, and st_atime a macro. */
 struct cl_status {
@@ -70,12 +72,6 @@ int cl_fstat(int descriptor, struct cl_status *status);
 /* glibc takes an enum and musl an int for `resource`; limits of all ones mean infinity. */
 int cl_getrlimit(int resource, uint64_t *soft, uint64_t *hard);
 int cl_setrlimit(int resource, uint64_t soft, uint64_t hard);
-enum {
-    CL_RLIMIT_CPU = RLIMIT_CPU, CL_RLIMIT_FSIZE = RLIMIT_FSIZE, CL_RLIMIT_DATA = RLIMIT_DATA,
-    CL_RLIMIT_STACK = RLIMIT_STACK, CL_RLIMIT_CORE = RLIMIT_CORE, CL_RLIMIT_RSS = RLIMIT_RSS,
-    CL_RLIMIT_NPROC = RLIMIT_NPROC, CL_RLIMIT_NOFILE = RLIMIT_NOFILE, CL_RLIMIT_AS = RLIMIT_AS,
-    CL_RLIMIT_MEMLOCK = RLIMIT_MEMLOCK
-};
 
 /* Bits of a signal set are signal - 1, as in the kernel; sigset_t differs between libcs. */
 int cl_sigprocmask(int how, uint64_t set, uint64_t *previous);
