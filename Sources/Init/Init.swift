@@ -27,11 +27,16 @@ public final class Init {
     private var main = MainCommand()
     private var shutdown: Shutdown?
 
+    /// Holds signals back until an instance takes them: to be called before anything else, since a
+    /// signal to process 1 is lost until then, and one to another process fatal.
+    public static func holdSignals() throws(SystemError) {
+        _ = try Supervisor.Configuration.allSignals.block()
+    }
+
     /// Takes the signals and, if this is not process 1, its descendants' orphans.
     public init(_ options: Options, messages: Messages) throws(Failure) {
         self.options = options
         self.messages = messages.nonBlocking
-        // First of all: until this is done a signal to process 1 is lost, one to another fatal.
         do throws(SystemError) {
             supervisor = try Supervisor(.init(newSession: true), messages: messages)
         } catch {

@@ -3,6 +3,9 @@ import Linux
 
 /// init(8): process 1, or the same under any other process id.
 func initialize(_ call: Call) throws(Failure) -> Outcome {
+    do throws(SystemError) { try Init.holdSignals() } catch {
+        throw error.explained("unable to block signals")
+    }
     let usage: ByteString = "init [ -s directory ] [ -t seconds ] [ -- command arg ... ]"
     var options = Init.Options()
     var reader = OptionReader(

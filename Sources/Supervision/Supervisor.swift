@@ -16,11 +16,13 @@ public final class Supervisor {
         /// The signals to take instead of suffering them. SIGCHLD is always one.
         public var signals: SignalSet
 
-        /// Services in the caller's session, with its environment; every signal is taken but those
-        /// that tell of a fault of this process.
+        /// Every signal but those that tell of a fault of this process.
+        public static let allSignals = SignalSet.all.subtracting(.faults)
+
+        /// Services in the caller's session, with its environment.
         public init(
             newSession: Bool = false, environment: Environment = .inherited,
-            signals: SignalSet = .all.subtracting(.faults)
+            signals: SignalSet = allSignals
         ) {
             self.newSession = newSession
             self.environment = environment
@@ -74,14 +76,15 @@ public final class Supervisor {
     /// Blocks the signals it is going to read and raises the limit on descriptors to what the
     /// kernel allows; children get both back as they were. Supervises nothing yet.
     public init(_ configuration: Configuration, messages: Messages) throws(SystemError) {
+        // First of all: before, a signal to process 1 is lost, and one to another process fatal.
+        let taken = configuration.signals.union(SignalSet(.child))
+        _ = try taken.block()
         self.configuration = configuration
         self.messages = messages.nonBlocking
         run = PreparedInvocation(
             Invocation("./run", arguments: ["./run"], environment: configuration.environment))
         Supervisor.openStandardDescriptors(messages)
         do throws(SystemError) { lender = try descriptorAboveAll() } catch { lender = nil }
-        let taken = configuration.signals.union(SignalSet(.child))
-        _ = try taken.block()
         // Where SIGCHLD is ignored, the kernel reaps children itself and tells nobody.
         try setDisposition(.child, ignored: false)
         signals = try SignalDescriptor(taken)
