@@ -4,7 +4,8 @@ import Linux
 /// Doing what the service machines say.
 extension Supervisor {
     /// Tells a service's machine what happened and does what it wants done. The status file is written
-    /// once, at the end: between a death and the start that follows at once nobody can look.
+    /// once, at the end: between a death and the start that follows at once nobody can look. But it is
+    /// before a signal if the machine says so, since the signal is to be seen in the process.
     func handle(_ event: ServiceMachine.Event, _ service: Service) {
         if service.machine.isOver { return }
         effects.removeAll(keepingCapacity: true)
@@ -15,7 +16,10 @@ extension Supervisor {
         while next < effects.count {
             switch effects[next] {
             case .start: start(service)
-            case .signal(let signal): send(signal, to: service)
+            case .signal(let signal):
+                if mustWrite { service.writeStatus(messages) }
+                mustWrite = false
+                send(signal, to: service)
             case .writeStatus: mustWrite = true
             case .end: break
             }

@@ -1,6 +1,7 @@
 """One service: what svc's letters do and svstat says, by ours and Debian's, each with the other."""
 
 import os
+import re
 import signal
 import time
 
@@ -127,6 +128,30 @@ class TestCommands:
             svc("-h", service, tools=tools)
             wait_for(lambda: "HUP" in got(service), "HUP")
             assert pid_of(service, tools) == pid
+
+
+@pytest.mark.parametrize("supervise", [BIN, REFERENCE], ids=["ours", "theirs"])
+def test_the_status_says_paused_before_the_process_stops(tmp_path, service, supervise):
+    trace = tmp_path / "trace"
+    with supervisor("strace", "-qq", "-o", trace, "-e", "trace=kill,rename,renameat",
+                    supervise / "supervise", service) as process:
+        wait_for(lambda: got(service) == ["UP"], "the service")
+        pid = wait_up(service)
+        svc("-p", service)
+        wait_for(lambda: process_state(pid) == "T", "the stop")
+        svc("-c", service)
+        wait_for(lambda: got(service) == ["UP", "CONT"], "the continuation")
+        svc("-d", service)
+        wait_down(service)
+        svc("-x", service)
+        assert process.wait(10) == 0
+    events = [re.search(r"SIG(?!CHLD)\w+|status.new", line) for line in lines(trace)
+              if line.startswith(("kill", "rename"))]
+    events = [event[0] for event in events]
+    first = events.index("SIGSTOP") - 1
+    assert events[first:first + 8] == [
+        "status.new", "SIGSTOP", "status.new", "SIGCONT", "SIGTERM", "SIGCONT", "status.new",
+        "status.new"]
 
 
 class TestOurs:
