@@ -17,20 +17,22 @@ final class ScanEntry {
     var service: Service?
     /// The logger, while it is supervised.
     var logger: Service?
-    /// Where the service writes.
+    /// Where the service writes, once the pipe is made and until nobody will write again.
     var writer: Descriptor?
     /// Where the logger reads.
     var reader: Descriptor?
 
-    init(name: ByteString, identity: FileStatus.Identity, isLogged: Bool) throws(SystemError) {
+    init(name: ByteString, identity: FileStatus.Identity, isLogged: Bool) {
         self.name = name
         self.identity = identity
         self.isLogged = isLogged
-        if isLogged {
-            let pipe = try Pipe()
-            writer = consume pipe.writer
-            reader = consume pipe.reader
-        }
+    }
+
+    /// Makes the pipe between service and logger.
+    func makePipe() throws(SystemError) {
+        let pipe = try Pipe()
+        writer = consume pipe.writer
+        reader = consume pipe.reader
     }
 
     /// The number of `writer`.
@@ -47,6 +49,11 @@ final class ScanEntry {
         case .some(let reader): reader.number
         case .none: nil
         }
+    }
+
+    /// Whether the logger is all that is left of it, is told to end, and the directory is gone.
+    var isForsaken: Bool {
+        !isPresent && service == nil && logger?.machine.isLeaving == true
     }
 
     /// Whether nothing of it is supervised.

@@ -68,24 +68,27 @@ final class Scanner {
     func finish() {
         complaints.removeAll { !$0.isCurrent }
         var gone: [FileStatus.Identity] = []
+        let now = Instant.now
+        var next = now.advanced(milliseconds: Scanner.interval)
         for entry in entries.values {
             if !entry.isPresent {
                 if entry.isIdle { gone.append(entry.identity) }
+                if entry.isForsaken { entry.writer = nil }
             } else if !entry.isComplete {
                 isPending = true
+                if entry.restUntil > now { next = min(next, entry.restUntil) }
             }
         }
         for identity in gone { entries[identity] = nil }
         let isBlind = watchNumber == nil || isShared
-        due =
-            isPending || isBlind || !complaints.isEmpty
-            ? Instant.now.advanced(milliseconds: Scanner.interval) : nil
+        due = isPending || isBlind || !complaints.isEmpty ? next : nil
     }
 
     /// Notes that a service or logger of `entry` is supervised no more: for good, unless it is still
-    /// in the directory after the interval.
+    /// in the directory after the interval. One that was removed and is there again has not to wait.
     func noteEnd(of entry: ScanEntry) {
-        let later = Instant.now.advanced(milliseconds: Scanner.interval)
+        let isAnew = entry.isLogged && entry.writerNumber == nil
+        let later = Instant.now.advanced(milliseconds: isAnew ? 0 : Scanner.interval)
         if entry.isPresent {
             entry.restUntil = later
             due = due.map { min($0, later) } ?? later

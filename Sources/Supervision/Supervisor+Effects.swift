@@ -32,8 +32,8 @@ extension Supervisor {
         }
         if service.machine.isOver {
             remove(service)
-        } else if isStopping && service.isLogger {
-            letGo(of: service)
+        } else if service.isLogger, let entry = service.entry {
+            if isStopping { letGo(of: service) } else if entry.isForsaken { entry.writer = nil }
         }
     }
 
@@ -144,6 +144,8 @@ extension Supervisor {
         guard let entry = service.entry else { return }
         if service.isLogger { entry.logger = nil } else { entry.service = nil }
         if isStopping && !service.isLogger { endInput(of: entry) }
+        // Nobody writes any more. Its logger may be waiting for the rest of a line.
+        if entry.isForsaken { entry.writer = nil }
         scanner?.noteEnd(of: entry)
     }
 }

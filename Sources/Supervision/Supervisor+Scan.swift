@@ -101,11 +101,7 @@ extension Supervisor {
         } catch {
             throw error.explained("unable to stat \(name)/log")
         }
-        do throws(SystemError) {
-            return try ScanEntry(name: name, identity: identity, isLogged: isLogged)
-        } catch {
-            throw error.explained("unable to create pipe for \(name)")
-        }
+        return ScanEntry(name: name, identity: identity, isLogged: isLogged)
     }
 
     /// Supervises what of `entry` is not: the service, the logger. Trouble with one does not keep the
@@ -113,6 +109,13 @@ extension Supervisor {
     private func complete(
         _ entry: ScanEntry, _ place: consuming Descriptor, _ scanner: Scanner
     ) throws(Failure) {
+        if entry.isLogged && entry.writerNumber == nil {
+            // Removed and there again. Its logger is still reading what the former service wrote.
+            if entry.logger != nil { return }
+            do throws(SystemError) { try entry.makePipe() } catch {
+                throw error.explained("unable to create pipe for \(entry.name)")
+            }
+        }
         if entry.isLogged && entry.logger == nil {
             let name: ByteString = "\(entry.name)/log"
             do throws(Failure) {

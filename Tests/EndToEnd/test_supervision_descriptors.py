@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from apus import BIN, run, wait_for
-from services import children, lay, messages, pid_of, supervisor, svc, wait_up
+from services import children, lay, messages, pid_of, supervisor, svc, wait_run, wait_up
 
 # On a kernel without close_range(2) a child copies all descriptors, and exec closes them.
 WAYS = pytest.mark.parametrize("wrapper", [[], [BIN / "seccomp", "~close_range"]],
@@ -19,17 +19,6 @@ def descriptors(pid):
     """Number -> what it is open as."""
     place = f"/proc/{pid}/fd"
     return {int(name): os.readlink(f"{place}/{name}") for name in os.listdir(place)}
-
-
-def has_run(pid):
-    """Whether a service has come to the program that its run script becomes."""
-    return os.readlink(f"/proc/{pid}/exe").endswith(("/sleep", "/cat"))
-
-
-def wait_run(path):
-    pid = wait_up(path)
-    wait_for(lambda: has_run(pid), f"the program of {path}")
-    return pid
 
 
 @WAYS

@@ -1,11 +1,17 @@
 """The pipe between a service and its logger: whoever of the two restarts, no line is lost."""
 
+import fcntl
 import os
 import signal
+import sys
+import termios
 import time
 
-from apus import BIN, wait_for
-from services import lay, lines, messages, pid_of, supervisor, svc, wait_down, wait_up
+import pytest
+
+from apus import BIN, run, wait_for
+from services import (children, lay, lines, messages, pid_of, supervised, supervisor, svc, wait_down,
+                      wait_run, wait_up)
 
 # Writes numbered lines, each start its own series.
 COUNT = "i=0; while [ $i -lt 100000 ]; do i=$((i+1)); echo $$ $i; sleep 0.001; done"
@@ -102,3 +108,53 @@ def test_a_logger_that_is_told_to_end_comes_back(scan):
         size = len(lines(path / "log/out"))
         wait_for(lambda: len(lines(path / "log/out")) > size + 200, "more lines")
         series(path / "log/out")
+
+
+def unread(pid):
+    """How many bytes wait on a process's standard input, a pipe."""
+    pipe = os.open(f"/proc/{pid}/fd/0", os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        return int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)), sys.byteorder)
+    finally:
+        os.close(pipe)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_logger_of_a_removed_service_ends_in_mid_line(scan, tmp_path, when):
+    path = lay(tmp_path / "a", "printf 'part of a line'; exec sleep 1000",
+               log=f"exec {BIN}/multilog ./main")
+    (scan / "a").symlink_to(path)
+    with supervisor(BIN / "svscan", scan) as process:
+        wait_run(path)
+        wait_for(lambda: not unread(wait_up(path / "log")), "the part read")
+        if when == "before":
+            (scan / "a").unlink()
+        run("svc", "-dx", ".", "log", cwd=path)
+        wait_for(lambda: not supervised(path), "the end of the service")
+        if when == "after":
+            (scan / "a").unlink()
+        wait_for(lambda: not supervised(path / "log"), "the end of the logger")
+        assert (path / "log/main/current").read_text() == "part of a line\n"
+        assert children(process.pid) == []
+        assert messages(process) == []
+
+
+def test_a_service_linked_again_while_its_logger_still_reads(scan, tmp_path):
+    """What a removed service left in the background may still write: its logger stays as long."""
+    path = lay(tmp_path / "a", "sleep 1000 & echo $! > left; echo first; exec sleep 1000",
+               log="trap '' TERM; cat >> out")
+    (scan / "a").symlink_to(path)
+    with supervisor(BIN / "svscan", scan) as process:
+        first = wait_up(path)
+        wait_for(lambda: lines(path / "log/out") == ["first"], "the first line")
+        (scan / "a").unlink()
+        svc("-dx", path, path / "log")
+        wait_for(lambda: not supervised(path), "the end of the service")
+        (scan / "a").symlink_to(path)
+        os.kill(process.pid, signal.SIGHUP)
+        assert supervised(path / "log")
+        os.kill(int((path / "left").read_text()), signal.SIGKILL)
+        wait_up(path, first)
+        wait_for(lambda: lines(path / "log/out") == ["first", "first"], "its line in the new pipe")
+        assert messages(process) == []
+        os.kill(int((path / "left").read_text()), signal.SIGKILL)

@@ -10,14 +10,10 @@ import time
 import pytest
 
 from apus import BIN, REFERENCE, run, wait_for
-from services import (children, is_gone, lay, lines, messages, pid_of, process_state, supervisor,
-                      svc, svstat, wait_down, wait_up)
+from services import (children, is_gone, lay, lines, messages, pid_of, process_state, supervised,
+                      supervisor, svc, svstat, wait_down, wait_up)
 
 SVSCAN = BIN / "svscan"
-
-
-def supervised(path):
-    return run("svok", path).returncode == 0
 
 
 class TestFinding:

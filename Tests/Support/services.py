@@ -56,8 +56,21 @@ def wait_up(path, other_than=None, tools=BIN):
     return wait_for(found, f"{path} up")
 
 
+def wait_run(path):
+    """Waits until a service, up, has become the sleep or cat that its run script ends in."""
+    def has_run():
+        return os.readlink(f"/proc/{pid}/exe").endswith(("/sleep", "/cat"))
+    pid = wait_up(path)
+    wait_for(has_run, f"the program of {path}")
+    return pid
+
+
 def wait_down(path, tools=BIN):
     wait_for(lambda: svstat(path, tools).startswith("down "), f"{path} down")
+
+
+def supervised(path):
+    return run("svok", path).returncode == 0
 
 
 def svc(options, *paths, tools=BIN):
