@@ -3,7 +3,7 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 ARGS ?=
 STATIC = swift build -c release --traits Static --toolset build/toolset.json \
-	--scratch-path .build-static --explicit-target-dependency-import-check error
+	--scratch-path .build-static --experimental-lto-mode full --explicit-target-dependency-import-check error
 PYTEST = /usr/bin/python3 -m pytest -q -p no:cacheprovider --import-mode=importlib
 
 .PHONY: all build test lint unit end-to-end differential container bench demo install clean

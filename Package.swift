@@ -13,10 +13,9 @@ let oneLibc: SwiftSetting = .unsafeFlags(["-Xcc", "-D_GNU_SOURCE"])
 let swiftSettings: [SwiftSetting] = [
     oneLibc,
     .enableExperimentalFeature("Embedded", release),
-    // A section for each function lets the linker drop what nothing calls and fold what is the same.
     .unsafeFlags(
         [
-            "-wmo", "-Osize", "-Xfrontend", "-function-sections",
+            "-wmo", "-Osize", "-Xfrontend", "-mergeable-traps",
             "-enforce-exclusivity=unchecked",
         ], release),
     // The optimizer makes constant arrays static data, numbered within their function. A function that
@@ -29,6 +28,8 @@ let swiftSettings: [SwiftSetting] = [
 
 let cSettings: [CSetting] = [.unsafeFlags(["-Wall", "-Wextra", "-Werror"])]
 
+// The linker optimizes the whole program (`--experimental-lto-mode full` in the Makefile): it inlines
+// what makes the program no larger, and makes one function of what recurs in many.
 let staticLink: [String] = [
     "-Xclang-linker", "-static", "-Xclang-linker", "-nostdlib",
     "-Xclang-linker", "-Wno-unused-command-line-argument",
@@ -36,7 +37,14 @@ let staticLink: [String] = [
     "-Xlinker", "-L\(sysrootLibraries)",
     "-Xlinker", "-lswiftUnicodeDataTables", "-Xlinker", "-lcap", "-Xlinker", "-lseccomp",
     "-Xlinker", "\(sysrootLibraries)/libc.a", "-Xlinker", "\(sysrootLibraries)/crtn.o",
-    "-Xlinker", "--gc-sections", "-Xlinker", "--icf=all", "-Xlinker", "-s",
+    "-Xlinker", "--gc-sections", "-Xlinker", "--icf=all", "-Xlinker", "-O2", "-Xlinker", "-s",
+    "-use-ld=lld",
+    "-Xlinker", "-mllvm", "-Xlinker", "-inline-threshold=0",
+    "-Xlinker", "-mllvm", "-Xlinker", "-enable-machine-outliner=always",
+    "-Xlinker", "-mllvm", "-Xlinker", "-enable-linkonceodr-outlining",
+    "-Xlinker", "-T", "-Xlinker", "\(Context.packageDirectory)/Sources/apus/release.ld",
+    "-Xlinker", "--no-eh-frame-hdr", "-Xlinker", "--build-id=none",
+    "-Xlinker", "-z", "-Xlinker", "norelro",
 ]
 
 func library(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
@@ -68,7 +76,8 @@ let package = Package(
             "Programs",
             ["Confinement", "Formats", "Init", "Linux", "Logging", "Networking", "Supervision"]),
         .executableTarget(
-            name: "apus", dependencies: ["Programs"], cSettings: cSettings,
+            name: "apus", dependencies: ["Programs"], exclude: ["release.ld"],
+            cSettings: cSettings,
             linkerSettings: [
                 .unsafeFlags(
                     ["-enable-experimental-feature", "Embedded", "-wmo"] + staticLink, release)
