@@ -11,20 +11,14 @@ import time
 import pytest
 
 from apus import BIN, background, environment, pid_namespace, run, wait_for
+from services import lay, switches, wait_idle
 
 INIT = BIN / "init"
 
 
 def service(directory, name, script, log=None):
     """A service directory with the given run script, and its log's."""
-    path = pathlib.Path(directory, name)
-    for where, text in ((path, script), (path / "log", log)):
-        if text is not None:
-            where.mkdir(parents=True, exist_ok=True)
-            (where / "run.new").write_text(f"#!/bin/sh\n{text}\n")
-            (where / "run.new").chmod(0o755)
-            (where / "run.new").rename(where / "run")
-    return path
+    return lay(pathlib.Path(directory, name), script, log)
 
 
 def is_up(path):
@@ -243,10 +237,10 @@ def test_idle_means_no_wake_ups(tmp_path):
     paths = [service(tmp_path, name, "exec sleep 1000") for name in "abc"]
     with background(INIT, "-s", tmp_path) as process:
         wait_for(lambda: all(is_up(path) for path in paths))
-        time.sleep(1.5)  # the one-second rule runs out
-        before = status_fields(process.pid)["voluntary_ctxt_switches"]
+        wait_idle(process.pid)
+        before = switches(process.pid)
         time.sleep(3)
-        assert status_fields(process.pid)["voluntary_ctxt_switches"] == before
+        assert switches(process.pid) == before
 
 
 def test_the_command_is_in_the_foreground_of_the_terminal():

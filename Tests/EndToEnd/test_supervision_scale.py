@@ -1,20 +1,12 @@
 """Many services, many deaths, many commands; and nothing to do at all."""
 
-import os
-import pathlib
 import time
 
 from apus import BIN, wait_for
-from services import (children, lay, lines, messages, supervisor, svc, svstat, wait_down,
-                      wait_up)
+from services import (children, descriptor_count, lay, lines, messages, supervisor, svc, svstat,
+                      switches, wait_down, wait_idle, wait_up)
 
 SVSCAN = BIN / "svscan"
-
-
-def switches(pid):
-    """How often a process has slept and been woken."""
-    status = pathlib.Path(f"/proc/{pid}/status").read_text()
-    return [line for line in status.splitlines() if "ctxt_switches" in line][0]
 
 
 def private_memory(pid):
@@ -25,19 +17,15 @@ def private_memory(pid):
 
 
 def lay_many(scan, count, script="exec sleep 1000", **options):
-    """Services that appear whole: a directory seen before its run is there is worth a warning."""
-    paths = [scan / f"s{number}" for number in range(count)]
-    for path in paths:
-        if not path.exists():
-            lay(scan / f".{path.name}", script, **options).rename(path)
-    return paths
+    return [lay(scan / f"s{number}", script, **options) for number in range(count)
+            if not (scan / f"s{number}").exists()]
 
 
 def test_an_idle_supervisor_never_wakes_up(scan):
     lay_many(scan, 10, log="exec cat")
     with supervisor(SVSCAN, scan) as process:
         wait_for(lambda: len(children(process.pid)) == 20, "the services")
-        time.sleep(0.5)
+        wait_idle(process.pid)
         before = switches(process.pid)
         time.sleep(3)
         assert switches(process.pid) == before
@@ -78,6 +66,10 @@ def test_coming_and_going_costs_no_memory_and_no_descriptor(scan, tmp_path):
     path = lay(tmp_path / "s", log="exec cat > /dev/null")
     lay(scan / "other")
     with supervisor(SVSCAN, scan) as process:
+        wait_up(scan / "other")
+        wait_idle(process.pid)
+        descriptors = descriptor_count(process.pid)
+
         def once():
             (scan / "s").symlink_to(path)
             wait_up(path)
@@ -88,10 +80,9 @@ def test_coming_and_going_costs_no_memory_and_no_descriptor(scan, tmp_path):
         for _ in range(5):
             once()
         memory = private_memory(process.pid)
-        descriptors = len(os.listdir(f"/proc/{process.pid}/fd"))
         for _ in range(30):
             once()
-        assert len(os.listdir(f"/proc/{process.pid}/fd")) == descriptors
+        wait_for(lambda: descriptor_count(process.pid) == descriptors, "no descriptor more")
         assert private_memory(process.pid) <= memory + 4
 
 

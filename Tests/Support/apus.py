@@ -25,7 +25,7 @@ def run(*command, **options):
                           capture_output=True, **options)
 
 
-def wait_for(condition, what="the expected state", seconds=10):
+def wait_for(condition, what="the expected state", seconds=30):
     """Waits until `condition()` is true and returns its value; fails with `what` at the deadline."""
     deadline = time.monotonic() + seconds
     while True:

@@ -5,6 +5,7 @@ import os
 import pathlib
 import re
 import subprocess
+import time
 
 from apus import BIN, environment, run, wait_for
 
@@ -20,17 +21,21 @@ while :; do wait $p; done
 
 
 def lay(path, script="exec sleep 1000", log=None, down=False, interpreter="/bin/sh"):
-    """Makes or changes a service directory; with `log`, its logger's too."""
+    """Makes or changes a service directory; with `log`, its logger's too. A new one appears whole, since
+    a directory that svscan sees before its run is there is worth a warning."""
     path = pathlib.Path(path)
-    path.mkdir(parents=True, exist_ok=True)
-    new = path / "run.new"
+    place = path if path.is_dir() else path.with_name(f".{path.name}")
+    place.mkdir(parents=True, exist_ok=True)
+    new = place / "run.new"
     new.write_text(f"#!{interpreter}\n{script}\n")
     new.chmod(0o755)
     if down:
-        (path / "down").touch()
+        (place / "down").touch()
     if log is not None:
-        lay(path / "log", log)
-    new.rename(path / "run")
+        lay(place / "log", log)
+    new.rename(place / "run")
+    if place != path:
+        place.rename(path)
     return path
 
 
@@ -90,6 +95,36 @@ def process_state(pid):
     with contextlib.suppress(FileNotFoundError, ProcessLookupError):
         return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     return None
+
+
+def started(pid):
+    """When a process was started, by CLOCK_BOOTTIME in steps of a hundredth; nothing that the process
+    itself has to wait for is in it."""
+    status = pathlib.Path(f"/proc/{pid}/stat").read_text()
+    return int(status.rpartition(")")[2].split()[19]) / os.sysconf("SC_CLK_TCK")
+
+
+def boot_time():
+    """The clock of `started`."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def descriptor_count(pid):
+    return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+def wait_idle(pid):
+    """Waits until a process sleeps without being woken."""
+    def sleeps():
+        before = switches(pid)
+        time.sleep(0.3)
+        return switches(pid) == before
+    wait_for(sleeps, "a quiet process")
+
+
+def switches(pid):
+    """How often a process has slept and been woken."""
+    return [line for line in lines(f"/proc/{pid}/status") if line.startswith("voluntary_ctxt")]
 
 
 def children(pid):
