@@ -1,15 +1,21 @@
 """Runs our program and Debian's with the same arguments, environment, files and input, and compares
 output, messages, exit status and the files that result."""
 
+import contextlib
+import ctypes
 import dataclasses
 import os
 import pathlib
 import re
+import signal
 import stat
 import subprocess
 import tempfile
 
 from apus import BIN, REFERENCE
+
+_libc = ctypes.CDLL(None)
+_PR_SET_CHILD_SUBREAPER = 36
 
 # A deliberate difference: case name -> why. The case must differ, so that a stale entry is noticed.
 DIFFERENCES = {}
@@ -73,9 +79,36 @@ def _normal(text, normalise):
     return text
 
 
-def outcome(case, programs):
-    """What `case` does with the programs of the directory `programs`."""
-    with tempfile.TemporaryDirectory(prefix="differential-") as temporary:
+def _children():
+    """The children of this process."""
+    found = set()
+    for task in pathlib.Path("/proc/self/task").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            found.update(map(int, (task / "children").read_text().split()))
+    return found
+
+
+@contextlib.contextmanager
+def ending_all():
+    """Ends, after the block, every process that was started in it, in whatever session it is: orphans
+    are adopted by this process, so that it finds them."""
+    before = _children()
+    _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    try:
+        yield
+    finally:
+        # Killed parents leave their children to us.
+        while left := _children() - before:
+            for pid in left:
+                os.kill(pid, signal.SIGKILL)
+            for pid in left:
+                os.waitpid(pid, 0)
+        _libc.prctl(_PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
+
+
+def outcome(case, programs, limit=60):
+    """What `case` does with the programs of the directory `programs`, within `limit` seconds."""
+    with ending_all(), tempfile.TemporaryDirectory(prefix="differential-") as temporary:
         links = pathlib.Path(temporary, "bin")
         links.mkdir()
         # Argument zero and PATH are the same for both, so that messages are comparable.
@@ -90,14 +123,21 @@ def outcome(case, programs):
                        **case.environment}
         command = (["/bin/sh", "-c", case.script] if case.script
                    else [case.program, *case.arguments])
-        result = subprocess.run(
-            command, input=case.input, capture_output=True, cwd=work, env=environment, timeout=60,
-            executable=None if case.script else str(links / case.program))
+        with subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                cwd=work, env=environment,
+                executable=None if case.script else str(links / case.program)) as process:
+            try:
+                output, errors = process.communicate(case.input, limit)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise AssertionError(
+                    f"{case.name}: not over after {limit} s with {programs}") from None
         hide = [(re.escape(os.fsencode(temporary)), b"TEMPORARY"), *case.normalise]
         return {
-            "status": result.returncode,
-            "stdout": _normal(result.stdout, hide),
-            "stderr": _normal(result.stderr, hide),
+            "status": process.returncode,
+            "stdout": _normal(output, hide),
+            "stderr": _normal(errors, hide),
             "files": _collect(work, hide),
         }
 
