@@ -98,21 +98,27 @@ public struct TCPServer: ~Copyable {
         }
     }
 
-    /// Says once what accept failed with, and waits if the same would happen again at once.
+    /// Says what accept failed with, once for as long as it lasts, and waits if the same would happen
+    /// again at once.
     private mutating func overcome(_ error: SystemError) throws(SystemError) {
+        switch error.errno {
+        case .interrupted: return
+        case .connectionAborted, .protocolError:
+            // That connection failed; the next one need not.
+            return warn("dropping connection, unable to accept", error.errno)
+        default: break
+        }
         // A child that fails to become the program leaves its error in our errno. It takes two in a row
         // to be believed.
         let isConfirmed = suspected == error.errno
         suspected = error.errno
-        if error.errno == .interrupted || !isConfirmed { return }
+        if !isConfirmed { return }
         switch error.errno {
         case .badDescriptor, .invalid, .notSocket: throw error
         default: break
         }
         if trouble != error.errno { warn("unable to accept", error.errno) }
         trouble = error.errno
-        // That connection failed; the next one need not.
-        if error.errno == .connectionAborted || error.errno == .protocolError { return }
         signals.wait(until: Instant.now.advanced(milliseconds: 100))
     }
 

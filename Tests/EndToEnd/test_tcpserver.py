@@ -229,7 +229,6 @@ def inject(*faults):
 @pytest.mark.parametrize("errno, text", [
     ("EMFILE", b"process cannot open more files"), ("ENFILE", b"system cannot open more files"),
     ("ENOBUFS", b"out of buffer space"), ("ENOMEM", b"out of memory"),
-    ("ECONNABORTED", b"connection aborted"), ("EPROTO", b"protocol error"),
     ("ENETDOWN", b"network down"), ("EPERM", b"permission denied"),
 ])
 def test_accept_fails_for_a_while(errno, text):
@@ -239,6 +238,17 @@ def test_accept_fails_for_a_while(errno, text):
         assert talk(server.port)[0] == b"in\n"
         warning = b"tcpserver: warning: unable to accept: %s\n" % text
         assert server.log.count(b"warning") == server.log.count(warning) == 1
+
+
+@pytest.mark.parametrize("errno, text", [
+    ("ECONNABORTED", b"connection aborted"), ("EPROTO", b"protocol error")])
+def test_connection_is_gone_when_it_is_accepted(errno, text):
+    """Each one is said, and the next is served."""
+    with tcpserver(*FAST, child=("echo", "in"),
+                   before=inject(f"accept4:error={errno}:when=1..4")) as server:
+        assert talk(server.port)[0] == b"in\n"
+        warning = b"tcpserver: warning: dropping connection, unable to accept: %s\n" % text
+        assert server.log.count(b"warning") == server.log.count(warning) == 4
 
 
 def test_accept_is_interrupted():
