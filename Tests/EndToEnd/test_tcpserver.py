@@ -667,8 +667,10 @@ def proxied(port, header, data=b"", pause_at=None, source="127.0.0.1"):
             connection.sendall(header[:pause_at])
             time.sleep(0.05)
             header = header[pause_at:]
-        connection.sendall(header + data)
-        connection.shutdown(socket.SHUT_WR)
+        # A server that did not like the first part may be gone by now.
+        with contextlib.suppress(OSError):
+            connection.sendall(header + data)
+            connection.shutdown(socket.SHUT_WR)
         return read_all(connection)
 
 
@@ -731,9 +733,7 @@ def test_proxy_is_believed_only_where_trusted(tmp_path):
                                   block(1, 0x11, FOUR)[:20], block(3, 0x11, FOUR)])
 def test_proxy_header_missing(text):
     with tcpserver(*FAST, "--proxy", "127.0.0.1", child=("cat",)) as server:
-        # Closed with the header unread, the connection may end by a reset.
-        with contextlib.suppress(ConnectionError):
-            assert proxied(server.port, text) == b""
+        assert proxied(server.port, text) == b""
         server.wait_for_log(rb"dropping connection, unable to read PROXY header: protocol error\n")
         server.wait_for_log(rb"end \d+ status 28416\n")
 
