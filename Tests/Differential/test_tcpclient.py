@@ -213,10 +213,17 @@ TIMEOUTS = {
 @pytest.mark.parametrize("name", TIMEOUTS)
 def test_timeout(name):
     arguments, seconds = TIMEOUTS[name]
-    started = time.monotonic()
-    compare(Case(name, "tcpclient", ["-RHl0", *arguments, "7004", "true"]))
-    # Both ran, one after the other.
-    assert 2 * seconds <= time.monotonic() - started < 2 * seconds + 1.5
+
+    def took():
+        started = time.monotonic()
+        compare(Case(name, "tcpclient", ["-RHl0", *arguments, "7004", "true"]))
+        elapsed = time.monotonic() - started
+        # Both ran, one after the other.
+        assert 2 * seconds <= elapsed
+        return elapsed
+
+    # A busy machine may take longer now and then, but not every time.
+    assert any(took() < 2 * seconds + 1.5 for _ in range(4))
 
 
 def ours(*arguments, **options):

@@ -21,8 +21,9 @@ def _check(result):
 
 
 @contextlib.contextmanager
-def private_network(hosts="127.0.0.1 localhost\n", name_server="127.0.0.1"):
-    """During the block, this thread and what it starts have a network and an /etc of their own."""
+def private_network(hosts="127.0.0.1 localhost\n", name_server="127.0.0.1", timeout=5):
+    """During the block, this thread and what it starts have a network and an /etc of their own. libc
+    waits `timeout` seconds for the name server."""
     thread = pathlib.Path("/proc/thread-self/ns")
     with contextlib.ExitStack() as stack:
         outside = [os.open(thread / kind, os.O_RDONLY) for kind in ("net", "mnt")]
@@ -33,7 +34,7 @@ def private_network(hosts="127.0.0.1 localhost\n", name_server="127.0.0.1"):
         _check(LIBC.unshare(CLONE_NEWNET | CLONE_NEWNS))
         try:
             (temporary / "hosts").write_text(hosts)
-            (temporary / "resolv.conf").write_text(f"nameserver {name_server}\n")
+            (temporary / "resolv.conf").write_text(f"nameserver {name_server}\noptions timeout:{timeout}\n")
             subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
             subprocess.run(["mount", "--make-rprivate", "/"], check=True)
             for name in ("hosts", "resolv.conf"):
