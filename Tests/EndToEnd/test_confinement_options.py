@@ -1,7 +1,6 @@
 """What the options that all confining programs share do to a program: everything is read back from the
 kernel, for root, for another user, in a user namespace and under a restricted bounding set."""
 
-import ctypes
 import json
 import os
 import pathlib
@@ -9,7 +8,7 @@ import shutil
 
 import pytest
 
-from apus import BIN, run
+from apus import BIN, landlock_version, run
 from network import private_network
 
 KILL, SETGID, SETUID, SETPCAP, BIND, RAW = (1 << bit for bit in (5, 6, 7, 8, 10, 13))
@@ -397,11 +396,6 @@ class TestRootDirectory:
         result = run(*chain.split(), "echo", "ran")
         assert (result.returncode, result.stdout, result.stderr.decode()) == (
             111, b"", f"setcaps: fatal: unable to change the root directory {message}\n")
-
-
-def landlock_version():
-    libc = ctypes.CDLL(None, use_errno=True)
-    return libc.syscall(444, None, 0, 1)
 
 
 # Tries each thing in each directory and prints the errors.

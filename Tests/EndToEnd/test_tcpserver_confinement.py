@@ -2,11 +2,12 @@
 
 import os
 import pathlib
+import shutil
 import subprocess
 
 import pytest
 
-from apus import BIN, environment, run
+from apus import BIN, environment, landlock_version, run
 from network import private_network
 from sockets import talk, tcpserver
 
@@ -33,6 +34,7 @@ def states(*options, env=None):
 
 
 BEFORE = state(run("cat", "/proc/self/status").stdout.decode())
+needs_landlock = pytest.mark.skipif(landlock_version() < 5, reason="the kernel's Landlock restricts less")
 pytestmark = pytest.mark.skipif(BEFORE["CapEff"] & (KILL | BIND | RAW) == 0,
                                 reason="has no capabilities to take away")
 
@@ -101,30 +103,47 @@ def test_a_capability_that_is_kept_can_be_used():
                 assert talk(server.port)[0] == seen
 
 
+def compile_rules(directory, text):
+    result = run(BIN / "tcprules", "rules.cdb", "rules.tmp", input=text, cwd=directory)
+    assert (result.returncode, result.stderr) == (0, b"")
+
+
 def test_rules_are_read_and_connections_looked_up_under_confinement(tmp_path):
     """New rules count although the server may no longer do what root may."""
     tmp_path.chmod(0o755)
     for parent in tmp_path.parents:
         if parent != pathlib.Path("/") and parent.stat().st_uid == os.getuid():
             parent.chmod(parent.stat().st_mode | 0o011)
-
-    def compile_rules(text):
-        result = run(BIN / "tcprules", "rules.cdb", "rules.tmp", input=text, cwd=tmp_path)
-        assert (result.returncode, result.stderr) == (0, b"")
-
-    compile_rules(b":allow\n")
+    compile_rules(tmp_path, b":allow\n")
     options = ("-x", "rules.cdb", "-D", "-u", "4321", "-g", "4321", "--caps", "none",
                "--no-new-privs", "--seccomp", "~@mount @swap @module @reboot @clock",
                "--child-seccomp", "~@swap")
     for kind in (FAST, BY_COPY, ("-v", "-t1")):
         with tcpserver(*kind, *options, child=("echo", "in"), cwd=tmp_path) as server:
             for text, seen in [(b":deny\n", b""), (b"127.:allow\n", b"in\n"), (b"127.:deny\n", b"")]:
-                compile_rules(text)
+                compile_rules(tmp_path, text)
                 assert talk(server.port)[0] == seen
             (tmp_path / "rules.cdb").chmod(0)
             assert talk(server.port)[0] == b""
             server.wait_for_log(rb"unable to read rules.cdb: access denied\n")
-        compile_rules(b":allow\n")
+        compile_rules(tmp_path, b":allow\n")
+
+
+@needs_landlock
+def test_rules_that_it_may_not_read_let_nobody_in(tmp_path):
+    for name in ("open", "closed"):
+        (tmp_path / name).mkdir()
+        compile_rules(tmp_path / name, b":allow\n")
+    with tcpserver(*FAST, "-x", tmp_path / "open/rules.cdb", "--landlock",
+                   f"exec=/,ro={tmp_path}/open", child=("echo", "in")) as server:
+        assert talk(server.port)[0] == b"in\n"
+        compile_rules(tmp_path / "open", b":deny\n")
+        assert talk(server.port)[0] == b""
+        server.wait_for_log(rb"deny")
+    with tcpserver(*FAST, "-x", tmp_path / "closed/rules.cdb", "--landlock",
+                   f"exec=/usr,exec=/lib,exec=/lib64,ro={tmp_path}/open", child=("echo", "in")) as server:
+        assert talk(server.port)[0] == b""
+        server.wait_for_log(rb"closed/rules.cdb: access denied\n")
 
 
 # --- its programs only --------------------------------------------------------------------------
@@ -146,6 +165,42 @@ def test_both_add_up():
     assert (child["CapEff"], child["CapAmb"], child["Seccomp_filters"]) == (KILL, KILL, "2")
 
 
+def test_a_root_directory_for_each_program(tmp_path):
+    """The rules are read outside, and the program is looked for inside."""
+    (tmp_path / "root").mkdir()
+    shutil.copy(BIN / "apus", tmp_path / "root/delcr")
+    compile_rules(tmp_path, b"127.0.0.2:deny\n:allow\n")
+    with tcpserver(*FAST, "-x", "rules.cdb", "--child-chroot", "root", "--child-user", "4321:4321",
+                   child=("/delcr",), cwd=tmp_path) as server:
+        for _ in range(2):
+            assert talk(server.port, b"a\r\nb")[0] == b"a\nb"
+        assert talk(server.port, source="127.0.0.2")[0] == b""
+        server.wait_for_log(rb"deny")
+
+
+@needs_landlock
+@pytest.mark.parametrize("option, seen", [("--landlock", b""), ("--child-landlock", b"in\n")])
+def test_files_that_a_program_may_not_read(tmp_path, option, seen):
+    (tmp_path / "file").write_text("in\n")
+    compile_rules(tmp_path, b":allow\n")
+    usual = "exec=/usr,exec=/lib,exec=/lib64,exec=/bin"
+    script = f"cat {tmp_path}/file 2>&-; echo $?"
+    with tcpserver(*FAST, "-x", "rules.cdb", option, f"{usual},ro={tmp_path}/rules.cdb",
+                   child=("sh", "-c", script), cwd=tmp_path) as server:
+        assert talk(server.port)[0] == b"1\n"
+    with tcpserver(*FAST, "-x", "rules.cdb", option, f"{usual},ro={tmp_path}/file",
+                   child=("sh", "-c", script), cwd=tmp_path) as server:
+        # The server itself needs its rules, and only without the prefix is kept from them.
+        assert talk(server.port)[0] == (seen and seen + b"0\n")
+
+
+def test_limits_and_place_of_each_program():
+    with tcpserver(*FAST, "--child-limit", "nofile=63:64", "--child-umask", "027", "--child-nice", "5",
+                   child=("sh", "-c", "ulimit -n; ulimit -Hn; umask; nice")) as server:
+        assert talk(server.port)[0].split() == [b"63", b"64", b"0027", b"5"]
+        assert os.getpriority(os.PRIO_PROCESS, server.process.pid) == os.getpriority(os.PRIO_PROCESS, 0)
+
+
 def test_the_policy_is_read_once(tmp_path):
     policy = tmp_path / "some.policy"
     policy.write_text("@denylist\nswapoff: return EXDEV\n")
@@ -157,7 +212,7 @@ def test_the_policy_is_read_once(tmp_path):
 
 def test_denied_clients_need_no_confinement(tmp_path):
     """The one asked for would fail, and is not tried."""
-    run(BIN / "tcprules", "rules.cdb", "rules.tmp", input=b":deny\n", cwd=tmp_path)
+    compile_rules(tmp_path, b":deny\n")
     with tcpserver(*FAST, "-x", "rules.cdb", "--child-bounding", "none", child=("echo", "in"),
                    cwd=tmp_path, before=("setcaps", "-b", "kill")) as server:
         assert talk(server.port)[0] == b""

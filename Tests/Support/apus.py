@@ -1,6 +1,7 @@
 """What end-to-end tests share: the release binary, waiting for a state, processes that are cleaned up."""
 
 import contextlib
+import ctypes
 import os
 import pathlib
 import signal
@@ -23,6 +24,11 @@ def run(*command, **options):
     options.setdefault("timeout", 60)
     return subprocess.run([str(word) if not isinstance(word, bytes) else word for word in command],
                           capture_output=True, **options)
+
+
+def landlock_version():
+    """What the kernel offers of landlock(7); negative for nothing."""
+    return ctypes.CDLL(None, use_errno=True).syscall(444, None, 0, 1)
 
 
 def wait_for(condition, what="the expected state", seconds=30):
