@@ -36,6 +36,7 @@ let staticLink: [String] = [
     "-Xlinker", "\(sysrootLibraries)/crt1.o", "-Xlinker", "\(sysrootLibraries)/crti.o",
     "-Xlinker", "-L\(sysrootLibraries)",
     "-Xlinker", "-lswiftUnicodeDataTables", "-Xlinker", "-lcap", "-Xlinker", "-lseccomp",
+    "-Xlinker", "-ljansson",
     "-Xlinker", "\(sysrootLibraries)/libc.a", "-Xlinker", "\(sysrootLibraries)/crtn.o",
     "-Xlinker", "--gc-sections", "-Xlinker", "--icf=all", "-Xlinker", "-O2", "-Xlinker", "-s",
     "-use-ld=lld",
@@ -65,12 +66,14 @@ let package = Package(
         .systemLibrary(name: "CCap", pkgConfig: "libcap", providers: [.apt(["libcap-dev"])]),
         .systemLibrary(
             name: "CSeccomp", pkgConfig: "libseccomp", providers: [.apt(["libseccomp-dev"])]),
+        .systemLibrary(
+            name: "CJansson", pkgConfig: "jansson", providers: [.apt(["libjansson-dev"])]),
         library("Linux", ["CLinux"]),
         library("Formats", []),
         library("Supervision", ["Formats", "Linux"]),
         library("Logging", ["Formats", "Linux"]),
         library("Networking", ["Formats", "Linux"]),
-        library("Confinement", ["Formats", "Linux", "CCap", "CSeccomp"]),
+        library("Confinement", ["Formats", "Linux", "CCap", "CJansson", "CSeccomp"]),
         library("Init", ["Supervision", "Formats", "Linux"]),
         library(
             "Programs",
@@ -87,7 +90,7 @@ let package = Package(
         tests("Supervision", ["Supervision", "Formats", "Linux"]),
         tests("Logging", ["Logging", "Formats", "Linux"]),
         tests("Networking", ["Networking", "Formats", "Linux"]),
-        tests("Confinement", ["Confinement", "Linux"]),
+        tests("Confinement", ["Confinement", "CSeccomp", "Linux"]),
         tests("Init", ["Init", "Supervision", "Linux"]),
         tests("Simulation", ["Supervision", "Linux"]),
     ],

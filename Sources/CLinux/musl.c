@@ -1,6 +1,6 @@
 /*
  * What the Swift runtime and Debian's static libraries expect of libc and musl does not have: the
- * Embedded standard library wants arc4random_buf, and libcap.a and libseccomp.a were compiled with
+ * Embedded standard library wants arc4random_buf, and the static libraries were compiled with
  * _FORTIFY_SOURCE against glibc.
  */
 #define _GNU_SOURCE
@@ -11,6 +11,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/random.h>
 
 void arc4random_buf(void *buffer, size_t size)
@@ -26,6 +27,7 @@ void arc4random_buf(void *buffer, size_t size)
     }
 }
 
+#pragma GCC diagnostic ignored "-Wunused-parameter"
 #define FORWARD(call)                                                                              \
     va_list arguments;                                                                             \
     va_start(arguments, format);                                                                   \
@@ -35,25 +37,31 @@ void arc4random_buf(void *buffer, size_t size)
 
 int __fprintf_chk(FILE *file, int flag, const char *format, ...)
 {
-    (void)flag;
     FORWARD(vfprintf(file, format, arguments));
 }
 
 int __sprintf_chk(char *text, int flag, size_t room, const char *format, ...)
 {
-    (void)flag;
     FORWARD(vsnprintf(text, room, format, arguments));
 }
 
 int __snprintf_chk(char *text, size_t size, int flag, size_t room, const char *format, ...)
 {
-    (void)flag;
     FORWARD(vsnprintf(text, size < room ? size : room, format, arguments));
+}
+
+int __vsnprintf_chk(char *text, size_t size, int flag, size_t room, const char *format, va_list list)
+{
+    return vsnprintf(text, size < room ? size : room, format, list);
+}
+
+char *__strncpy_chk(char *to, const char *from, size_t size, size_t room)
+{
+    return strncpy(to, from, size < room ? size : room);
 }
 
 int __asprintf_chk(char **text, int flag, const char *format, ...)
 {
-    (void)flag;
     FORWARD(vasprintf(text, format, arguments));
 }
 #endif

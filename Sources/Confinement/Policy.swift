@@ -7,14 +7,25 @@ struct FilterAction: Equatable, Sendable {
     static let allow = FilterAction(rawValue: 0x7fff_0000)
     static let log = FilterAction(rawValue: 0x7ffc_0000)
     static let trap = FilterAction(rawValue: 0x0003_0000)
-    static let killThread = FilterAction(rawValue: 0)
     static let killProcess = FilterAction(rawValue: 0x8000_0000)
+    static let killThread = FilterAction(rawValue: 0)
     static let noSystemCall = FilterAction.fail(Errno.noSystemCall)
 
     /// The call is not made and returns -1 with this error number, at most 4095.
     static func fail(_ errno: Errno) -> FilterAction {
         FilterAction(rawValue: 0x0005_0000 | UInt32(truncatingIfNeeded: errno.code))
     }
+
+    /// A tracer is told, with this message; without one the call fails with ENOSYS.
+    static func trace(_ message: UInt16) -> FilterAction {
+        FilterAction(rawValue: 0x7ff0_0000 | UInt32(message))
+    }
+
+    /// The kind of action, without the number that goes with it.
+    var kind: UInt32 { rawValue & 0xffff_0000 }
+
+    /// Whether a tracer is told.
+    var isTrace: Bool { kind == FilterAction.trace(0).rawValue }
 }
 
 /// One argument of a system call against a value, both as 64 unsigned bits.
@@ -52,7 +63,7 @@ struct Policy: Equatable, Sendable {
 
     /// Calls whose arguments are in memory, where no filter can look, and the older ones that do the
     /// same with flags that a filter sees.
-    private static let twins: [(call: StaticString, twin: StaticString)] = [
+    static let twins: [(call: StaticString, twin: StaticString)] = [
         ("clone", "clone3"), ("open", "openat2"), ("openat", "openat2"),
     ]
 

@@ -15,14 +15,6 @@ struct PolicyReader {
     private var named: [Int32: [Clause]] = [:]
     private var grouped: [Int32: [Clause]] = [:]
 
-    /// The policy in the file `path`. A mistake in it fails with exit code 100, a file that cannot
-    /// be read with 111.
-    static func read(_ path: ByteString) throws(Failure) -> Policy {
-        var reader = PolicyReader()
-        try reader.include(path, depth: 1)
-        return reader.finish()
-    }
-
     /// The policy that `text` is; `file` is its name in messages and where `@include` starts.
     static func read(_ text: [UInt8], file: ByteString) throws(Failure) -> Policy {
         var reader = PolicyReader()
@@ -177,7 +169,7 @@ extension PolicyLine {
         guard take("[") else { return true }
         try expect("arch")
         try expect("=")
-        let ours: ByteString = "\(SystemCalls.architecture)"
+        let ours = Architecture.native.minijailName
         var isOurs = false
         repeat { if try take() == ours { isOurs = true } } while take(",")
         try expect("]")

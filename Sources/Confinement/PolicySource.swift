@@ -1,13 +1,61 @@
 import Linux
 
+/// A policy in any of the formats, read but not compiled.
+enum PolicySource {
+    /// Names and groups of calls, or a file of minijail's format.
+    case policy(Policy)
+    /// JSON of OCI's or Docker's.
+    case profile(Profile)
+
+    /// The most bytes a file may have.
+    private static let sizeLimit = 1 << 20
+
+    /// What the user names: a list of calls when it begins with `@` or `~`, else a file. A mistake in
+    /// it fails with exit code 100, a file that cannot be read with 111.
+    static func named(_ name: ByteString, _ circumstances: Circumstances? = nil) throws(Failure)
+        -> PolicySource
+    {
+        if name.hasPrefix("@") || name.hasPrefix("~") {
+            return .policy(try Policy(list: name, option: "policy"))
+        }
+        let text: [UInt8]
+        do throws(SystemError) { text = try contents(of: name, limit: sizeLimit) } catch {
+            throw error.explained("unable to read \(name)")
+        }
+        return try read(text, file: name, circumstances)
+    }
+
+    /// What `text` is, by how it begins; `file` is its name in messages.
+    static func read(_ text: [UInt8], file: ByteString, _ circumstances: Circumstances? = nil)
+        throws(Failure) -> PolicySource
+    {
+        if !isJSON(text) { return .policy(try PolicyReader.read(text, file: file)) }
+        let circumstances =
+            if let circumstances { circumstances } else { try Circumstances.current() }
+        return .profile(try Profile.read(text, file: file, circumstances))
+    }
+
+    /// An object's brace is followed by a string or by another brace, that of a policy by a name.
+    private static func isJSON(_ text: [UInt8]) -> Bool {
+        func isBlank(_ byte: UInt8) -> Bool { byte == 32 || (9...13).contains(byte) }
+        let start = text.drop(while: isBlank)
+        guard start.first == UInt8(ascii: "{") else { return false }
+        let next = start.dropFirst().first { !isBlank($0) }
+        return next == UInt8(ascii: "\"") || next == UInt8(ascii: "}")
+    }
+
+    /// Compiles it.
+    func filter() throws(Failure) -> SystemCallFilter {
+        switch self {
+        case .policy(let policy): try SystemCallFilter(policy)
+        case .profile(let profile): try SystemCallFilter(profile)
+        }
+    }
+}
+
 extension SystemCallFilter {
     /// Compiles what the user names: a list of calls when it begins with `@` or `~`, else a file.
     public init(policy: ByteString) throws(Failure) {
-        let isList = policy.hasPrefix("@") || policy.hasPrefix("~")
-        let rules =
-            isList ? try Policy(list: policy, option: "policy") : try PolicyReader.read(policy)
-        do throws(SystemError) { try self.init(rules) } catch {
-            throw error.explained("unable to compile \(policy)")
-        }
+        self = try PolicySource.named(policy).filter()
     }
 }

@@ -6,20 +6,54 @@ public struct SystemCallFilter: Equatable, Sendable {
     /// The program, at most 4096 instructions.
     public let instructions: [FilterInstruction]
 
+    /// How it is to be installed.
+    public let flags: FilterFlags
+
     /// The kernel's limit on the length of a program.
     static let limit = 4096
 
     /// Puts it on this process and its descendants, on top of those that are there; the strictest
     /// answer counts. seccomp(2).
     public func install() throws(SystemError) {
-        try CurrentProcess.install(filter: instructions)
+        try CurrentProcess.install(filter: instructions, flags: flags)
+    }
+
+    /// Takes what an assembler has put together, after a look at the architecture: its own part for each
+    /// of `entries`, `otherwise` for all others. The program must not be too long for the kernel.
+    init(
+        _ assembler: FilterAssembler,
+        _ entries: [(architecture: UInt32, label: FilterAssembler.Label)],
+        otherwise: FilterAssembler.Label, flags: FilterFlags = []
+    ) throws(Failure) {
+        var assembler = assembler
+        let parts = entries.map { entry in
+            (entry.architecture, assembler.load(FilterAssembler.Field.number, then: entry.label))
+        }
+        var next = otherwise
+        for (architecture, label) in parts {
+            next = assembler.branch(.equal, architecture, ifTrue: label, ifFalse: next)
+        }
+        _ = assembler.load(FilterAssembler.Field.architecture, then: next)
+        instructions = assembler.program
+        self.flags = flags
+        if instructions.count > SystemCallFilter.limit {
+            throw Failure("the policy is too long for the kernel", exitCode: 100)
+        }
     }
 
     /// Compiles a policy. Actions that depend on the number alone become a program of libseccomp's,
     /// which refuses other architectures too. In front of it goes what libseccomp has no words for:
     /// calls newer than any policy, and clauses in order, of which the first that holds decides.
-    init(_ policy: Policy) throws(SystemError) {
-        let body = try exported(policy)
+    init(_ policy: Policy) throws(Failure) {
+        let body = try libseccompProgram(policy.defaultAction) { (context) throws(Failure) in
+            for (number, clauses) in policy.clauses.sorted(by: { $0.key < $1.key }) {
+                guard let clause = clauses.first, clause.isUnconditional,
+                    clause.action != policy.defaultAction
+                else { continue }
+                try check(
+                    seccomp_rule_add_array(context, clause.action.rawValue, number, 0, nil))
+            }
+        }
         var assembler = FilterAssembler(before: body)
         let start = assembler.start
         var next = start
@@ -33,13 +67,10 @@ public struct SystemCallFilter: Equatable, Sendable {
                 .greater, UInt32(newest), ifTrue: unknown, ifFalse: next)
         }
         // Numbers from here on are the x32 calls of x86-64, and -1 for a call that a tracer skips.
-        next = assembler.branch(.greaterOrEqual, 0x4000_0000, ifTrue: start, ifFalse: next)
-        next = assembler.load(FilterAssembler.Field.number, then: next)
         next = assembler.branch(
-            .equal, seccomp_arch_native(), ifTrue: next, ifFalse: start)
-        _ = assembler.load(FilterAssembler.Field.architecture, then: next)
-        instructions = assembler.program
-        if instructions.count > SystemCallFilter.limit { throw SystemError("seccomp", .invalid) }
+            .greaterOrEqual, Architecture.x32Bit, ifTrue: start, ifFalse: next)
+        try self.init(
+            assembler, [(Architecture.native.auditNumber, next)], otherwise: start)
     }
 }
 
@@ -73,34 +104,35 @@ extension FilterAssembler {
     }
 }
 
-/// libseccomp's program for what depends on the number alone.
-private func exported(_ policy: Policy) throws(SystemError) -> [FilterInstruction] {
-    guard let context = seccomp_init(policy.defaultAction.rawValue) else {
-        throw SystemError("seccomp_init", .noMemory)
+/// The program that libseccomp makes of the rules that `addRules` gives it. Calls of architectures
+/// other than these end the process.
+func libseccompProgram(
+    _ defaultAction: FilterAction, _ architectures: [Architecture] = [],
+    _ addRules: (scmp_filter_ctx) throws(Failure) -> Void
+) throws(Failure) -> [FilterInstruction] {
+    guard let context = seccomp_init(defaultAction.rawValue) else {
+        throw Failure("unable to compile", .noMemory)
     }
     defer { seccomp_release(context) }
-    try check("seccomp_attr_set") {
-        seccomp_attr_set(context, SCMP_FLTATR_ACT_BADARCH, FilterAction.killProcess.rawValue)
-    }
+    let killProcess = FilterAction.killProcess.rawValue
+    try check(seccomp_attr_set(context, SCMP_FLTATR_ACT_BADARCH, killProcess))
     // A tree over the numbers in place of a list.
-    try check("seccomp_attr_set") { seccomp_attr_set(context, SCMP_FLTATR_CTL_OPTIMIZE, 2) }
-    for (number, clauses) in policy.clauses.sorted(by: { $0.key < $1.key }) {
-        guard let clause = clauses.first, clause.isUnconditional,
-            clause.action != policy.defaultAction
-        else { continue }
-        try check("seccomp_rule_add") {
-            seccomp_rule_add_array(context, clause.action.rawValue, number, 0, nil)
+    try check(seccomp_attr_set(context, SCMP_FLTATR_CTL_OPTIMIZE, 2))
+    for architecture in architectures where architecture != .native {
+        try check(seccomp_arch_add(context, architecture.token))
+    }
+    try addRules(context)
+    do throws(SystemError) {
+        return try withMemoryFile { (file) throws(SystemError) in
+            let result = seccomp_export_bpf(context, file)
+            if result < 0 { throw SystemError("seccomp_export_bpf", Errno(-result)) }
         }
-    }
-    return try withMemoryFile { (file) throws(SystemError) in
-        try check("seccomp_export_bpf") { seccomp_export_bpf(context, file) }
-    }
+    } catch { throw error.explained("unable to compile") }
 }
 
-/// Makes a call of libseccomp, which returns a negative error number when it fails.
-private func check(_ name: StaticString, _ body: () -> Int32) throws(SystemError) {
-    let result = body()
-    if result < 0 { throw SystemError(name, Errno(-result)) }
+/// Takes the result of a call of libseccomp, a negative error number when it failed.
+private func check(_ result: Int32) throws(Failure) {
+    if result < 0 { throw Failure("unable to compile", Errno(-result)) }
 }
 
 /// What `body` writes to a file that is only in memory, as instructions.

@@ -7,8 +7,7 @@ enum SystemCallGroups {
     /// The members of the group called `name`, which begins with `@`; nil when there is none.
     static func members(of name: ByteString) -> [ByteString]? {
         for group in all where name.isSpelled(group.name) {
-            return ByteString("\(group.members)").bytes.split(separator: UInt8(ascii: " "))
-                .map { ByteString($0) }
+            return words(of: group.members)
         }
         return nil
     }

@@ -18,25 +18,17 @@ enum SystemCalls {
         let number = name.withCString { seccomp_syscall_resolve_name($0) }
         if number >= 0 { return .number(number) }
         if number != __NR_SCMP_ERROR { return .elsewhere }
-        for (newer, number) in unified where name.isSpelled(newer) {
-            return .number(number)
-        }
-        return .unknown
+        return unifiedNumber(of: name).map { .number($0) } ?? .unknown
+    }
+
+    /// The number of a call that all architectures have under one.
+    static func unifiedNumber(of name: ByteString) -> Int32? {
+        unified.first { name.isSpelled($0.name) }?.number
     }
 
     /// The highest number of a call whose name is known. A kernel's calls beyond are ones that no
     /// policy can have meant.
     static var highest: Int32 { unified.last?.number ?? 0 }
-
-    /// The architecture in the words of minijail's policies.
-    static var architecture: StaticString {
-        let native = seccomp_arch_native()
-        let names: [(ours: StaticString, libseccomp: String)] = [
-            ("x86_64", "x86_64"), ("arm64", "aarch64"), ("x86", "x86"), ("arm", "arm"),
-            ("riscv64", "riscv64"),
-        ]
-        return names.first { seccomp_arch_resolve_name($0.libseccomp) == native }?.ours ?? "unknown"
-    }
 
     /// Calls that have one number on every architecture, as all have since Linux 5.1, and that
     /// libseccomp may not know yet.

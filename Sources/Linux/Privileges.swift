@@ -20,6 +20,22 @@ public struct FilterInstruction: Equatable, Sendable {
     }
 }
 
+/// Flags of seccomp(2), SECCOMP_FILTER_FLAG_*.
+public struct FilterFlags: OptionSet, Sendable {
+    /// The kernel's bits.
+    public let rawValue: UInt32
+
+    /// Flags of the kernel's bits.
+    public init(rawValue: UInt32) { self.rawValue = rawValue }
+
+    /// Whatever is not plainly allowed goes to the kernel's log.
+    public static let log = FilterFlags(rawValue: 2)
+    /// The processor may speculate past stores, which the kernel else forbids programs with a filter.
+    public static let allowSpeculation = FilterFlags(rawValue: 4)
+    /// A descriptor is returned on which calls are announced.
+    public static let newListener = FilterFlags(rawValue: 8)
+}
+
 extension CurrentProcess {
     /// Sees to it that no exec gives this process or its descendants privileges: set-user-ID bits
     /// and file capabilities lose their effect. prctl(2) PR_SET_NO_NEW_PRIVS.
@@ -34,9 +50,13 @@ extension CurrentProcess {
     }
 
     /// Puts a seccomp filter on this process and its descendants, for good. The kernel wants
-    /// no_new_privs or CAP_SYS_ADMIN. prctl(2) PR_SET_SECCOMP.
-    public static func install(filter: [FilterInstruction]) throws(SystemError) {
-        _ = try filter.withUnsafeBufferPointer { (instructions) throws(SystemError) -> Int32 in
+    /// no_new_privs or CAP_SYS_ADMIN. Returns what it has to return under these flags, else 0.
+    /// seccomp(2) SECCOMP_SET_MODE_FILTER.
+    @discardableResult
+    public static func install(filter: [FilterInstruction], flags: FilterFlags = [])
+        throws(SystemError) -> Int32
+    {
+        try filter.withUnsafeBufferPointer { (instructions) throws(SystemError) -> Int32 in
             let count = UInt16(exactly: instructions.count)
             guard let count, let base = instructions.baseAddress else {
                 throw SystemError("seccomp", .invalid)
@@ -46,10 +66,12 @@ extension CurrentProcess {
             program.filter = UnsafeMutablePointer(
                 mutating: UnsafeRawPointer(base).assumingMemoryBound(to: sock_filter.self))
             return try withUnsafePointer(to: &program) { (program) throws(SystemError) -> Int32 in
-                try Kernel.call("seccomp") {
-                    cl_prctl(
-                        PR_SET_SECCOMP, UInt(SECCOMP_MODE_FILTER), UInt(bitPattern: program), 0, 0)
-                }
+                Int32(
+                    truncatingIfNeeded: try Kernel.call("seccomp") {
+                        cl_syscall(
+                            Int(SYS_seccomp), Int(SECCOMP_SET_MODE_FILTER), Int(flags.rawValue),
+                            Int(bitPattern: program), 0)
+                    })
             }
         }
     }

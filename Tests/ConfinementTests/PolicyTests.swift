@@ -97,7 +97,7 @@ struct PolicyTests {
     @Test("Several calls at once, and only for some architectures")
     func lists2() throws {
         #expect(try decision("{read, write,close}: 1", "close") == .allow)
-        let ours = "\(SystemCalls.architecture)"
+        let ours = String(decoding: Architecture.native.minijailName.bytes, as: UTF8.self)
         #expect(try decision("read[arch=\(ours)]: 1", "read") == .allow)
         #expect(try decision("{read[arch=mips,\(ours)], write}: 1", "read") == .allow)
         #expect(try decision("{read[arch=mips], write}: 1", "read") == .killProcess)

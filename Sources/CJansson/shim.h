@@ -1,0 +1,5 @@
+/* The same libc as CLinux sees, so that the modules agree on it. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include <jansson.h>
