@@ -66,15 +66,7 @@ int cl_setrlimit(int resource, uint64_t soft, uint64_t hard)
     return setrlimit(resource, &limit);
 }
 
-static void expand_set(uint64_t bits, sigset_t *set)
-{
-    sigemptyset(set);
-    for (int signal = 1; signal <= 64; signal++)
-        if (bits >> (signal - 1) & 1)
-            sigaddset(set, signal); /* refuses the few that libc keeps for itself */
-}
-
-/* The system call itself: libc's function hides the real-time signals that libc keeps. */
+/* The system calls themselves: libc's functions hide the real-time signals that libc keeps. */
 int cl_sigprocmask(int how, uint64_t set, uint64_t *previous)
 {
     return (int)syscall(SYS_rt_sigprocmask, how, &set, previous, sizeof set);
@@ -82,9 +74,7 @@ int cl_sigprocmask(int how, uint64_t set, uint64_t *previous)
 
 int cl_signalfd(uint64_t bits, int flags)
 {
-    sigset_t set;
-    expand_set(bits, &set);
-    return signalfd(-1, &set, flags);
+    return (int)syscall(SYS_signalfd4, -1, &bits, sizeof bits, flags);
 }
 
 int cl_signal_disposition(int signal, int ignored)
