@@ -77,13 +77,7 @@ static long place_descriptors(const int *descriptors, int count)
     return result;
 }
 
-/* A copy of the table of descriptors, up to where it ends for the child if the kernel can do that. */
-static long own_descriptors(unsigned close_from)
-{
-    if (call(SYS_close_range, close_from, ~0U, CLOSE_RANGE_UNSHARE, 0) == 0)
-        return 0;
-    return call(SYS_unshare, CLONE_FILES, 0, 0, 0);
-}
+int cl_close_from(unsigned first) { return (int)syscall(SYS_close_range, first, ~0U, 0); }
 
 static void announce(const char *text, int length)
 {
@@ -117,7 +111,8 @@ static long set_up_and_exec(const struct cl_spawn_request *spawn)
         (spawn->new_process_group && (error = call(SYS_setpgid, 0, 0, 0, 0)) < 0) ||
         (spawn->terminal >= 0 && (error = take_terminal(spawn->terminal)) < 0) ||
         (spawn->directory >= 0 && (error = call(SYS_fchdir, spawn->directory, 0, 0, 0)) < 0) ||
-        (spawn->close_from > 0 && (error = own_descriptors(spawn->close_from)) < 0) ||
+        (spawn->close_from > 0 && (error = call(SYS_close_range, spawn->close_from, ~0U,
+                                                CLOSE_RANGE_UNSHARE, 0)) < 0) ||
         (error = place_descriptors(spawn->descriptors, spawn->descriptor_count)) < 0 ||
         (spawn->restore_descriptor_limit &&
          (error = call(SYS_prlimit64, 0, RLIMIT_NOFILE, (long)limits, 0)) < 0))

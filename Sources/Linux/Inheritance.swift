@@ -17,9 +17,12 @@ extension Descriptor {
     }
 }
 
-/// A copy of standard input whose number is higher than those of all descriptors open now. Throws
-/// without /proc.
+/// A copy of standard input whose number is higher than those of all descriptors open now, for
+/// `ChildSetup.closeFrom`. Throws without /proc, and where close_range(2) is not to be had: on a Linux
+/// before 5.9, or under a filter of system calls.
 public func descriptorAboveAll() throws(SystemError) -> Descriptor {
+    // As there are none so high, this does nothing if it works.
+    _ = try Kernel.call("close_range") { cl_close_from(UInt32(Int32.max)) }
     let highest = try entries(of: "/proc/self/fd").reduce(0) {
         max($0, Int32(scanDecimal($1.bytes).value))
     }

@@ -26,7 +26,8 @@ public struct ChildSetup: Sendable {
     /// The child's descriptor i becomes a copy of `descriptors[i]`; -1 leaves it. At most 16.
     public var descriptors: [Int32] = []
     /// More than 0 to keep from it every descriptor of this number and up, whatever it is; those of
-    /// `descriptors` are lower. Starting it then costs the same however many there are.
+    /// `descriptors` are lower. Starting it then costs the same however many there are. Only above a
+    /// `descriptorAboveAll`, which is not to be had everywhere.
     public var closeFrom: Int32 = 0
     /// Where it starts: an open directory, or -1 for the parent's.
     public var directory: Int32 = -1

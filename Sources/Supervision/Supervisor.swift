@@ -45,7 +45,7 @@ public final class Supervisor {
     let run: PreparedInvocation
     var loop: EventLoop
     private let signals: SignalDescriptor
-    /// A descriptor above all that were inherited and below all that services have; nil without /proc.
+    /// A descriptor above all that were inherited and below all that services have; nil where there cannot be one.
     private let lender: Descriptor?
     /// What the limit on descriptors was before it was raised; nil when it was not.
     let inheritedLimit: (soft: UInt64, hard: UInt64)?

@@ -10,8 +10,9 @@ import pytest
 from apus import BIN, run, wait_for
 from services import children, lay, messages, pid_of, supervisor, svc, wait_run, wait_up
 
-# On a kernel without close_range(2) a child copies all descriptors, and exec closes them.
-WAYS = pytest.mark.parametrize("wrapper", [[], [BIN / "seccomp", "~close_range"]],
+# On a kernel without close_range(2), or in a container that forbids it, and unshare(2) with it, a child
+# copies all descriptors, and exec closes them.
+WAYS = pytest.mark.parametrize("wrapper", [[], [BIN / "seccomp", "~close_range unshare"]],
                                ids=["close_range", "old kernel"])
 
 

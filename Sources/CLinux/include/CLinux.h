@@ -105,6 +105,9 @@ char *cl_program_name(void);
 void *cl_seam(void);
 void cl_set_seam(void *seam);
 
+/* close_range(2), from a number to the last. */
+int cl_close_from(unsigned first);
+
 /* What the child has to do before it execs, in this order. -1 means "leave as it is". */
 struct cl_spawn_request {
     const char *const *paths;      /* candidates, tried in order; NULL ends the list */
@@ -112,7 +115,7 @@ struct cl_spawn_request {
     char *const *environment;
     const int *descriptors;        /* child's descriptor i becomes a copy of descriptors[i] */
     int descriptor_count;
-    int close_from;                /* more than 0: it has no descriptor from this number on */
+    int close_from;                /* more than 0: cl_close_from this, which must be known to work */
     int directory;                 /* fchdir here */
     int new_session;               /* setsid */
     int new_process_group;         /* setpgid(0, 0) */
@@ -131,8 +134,7 @@ struct cl_spawn_request {
 /*
  * Starts a child with vfork semantics. Returns its pid, or -1 with errno set, also when the child
  * failed, which has been reaped here then. Its cost does not grow with our descriptors if close_from
- * is low: where the kernel can do that, descriptors beyond are never copied. Where it cannot, the
- * exec closes those that are close-on-exec.
+ * is low: those beyond are never copied.
  */
 pid_t cl_spawn(struct cl_spawn_request *spawn);
 /*
