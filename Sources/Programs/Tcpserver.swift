@@ -64,10 +64,12 @@ private struct Confinement {
     /// Has the server do it.
     mutating func complete(_ options: inout TCPServerOptions) throws(Failure) {
         if confinesItself {
+            if own.identity.user != nil, options.user != 0 || options.group != 0 {
+                throw Failure("-u or -g, and --user", exitCode: 100)
+            }
             // The change of user has its place among the steps: capabilities may have to outlive it.
             if options.user != 0 {
                 let group = options.group == 0 ? CurrentProcess.group : options.group
-                if own.identity.user != nil { throw Failure("-u and --user", exitCode: 100) }
                 own.identity.become(Account(user: options.user, group: group))
                 (options.user, options.group) = (0, 0)
             }

@@ -61,8 +61,9 @@ def test_a_user_by_name_and_two_users():
     own, child = states(*FAST, "--user", "nobody:4321")
     assert (own["Uid"].split(), own["Gid"].split(), own["Groups"]) == (["65534"] * 4, ["4321"] * 4, "4321")
     assert (own["CapPrm"], own["CapEff"]) == (0, 0)
-    result = run("tcpserver", *FAST, "-u", "1", "--user", "nobody", "127.0.0.1", "0", "true")
-    assert (result.returncode, result.stderr) == (100, b"tcpserver: fatal: -u and --user\n")
+    for identity in (("-u", "1"), ("-g", "1"), ("-u", "1", "-g", "1")):
+        result = run("tcpserver", *FAST, *identity, "--user", "nobody", "127.0.0.1", "0", "true")
+        assert (result.returncode, result.stderr) == (100, b"tcpserver: fatal: -u or -g, and --user\n")
 
 
 @pytest.mark.parametrize("option", ["--seccomp", "--child-seccomp"])
