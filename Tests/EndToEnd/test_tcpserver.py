@@ -1,5 +1,6 @@
 """tcpserver as the release binary, with real connections over the loopback."""
 
+import concurrent.futures
 import contextlib
 import os
 import pathlib
@@ -102,18 +103,20 @@ def test_log_lines_come_before_what_the_program_says():
         assert len(places) == 4 and places == sorted(places), log.decode()
 
 
-def test_numbers_of_programs_are_in_order():
-    """Each status line differs from the one before by one, up after a connection, down after an end."""
-    with tcpserver(*FAST, child=("true",)) as server:
-        threads = [threading.Thread(target=lambda: [talk(server.port) for _ in range(50)])
-                   for _ in range(8)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        log = server.wait_for_log(rb"end", 400)
-        server.wait_for_log(rb"status: 0/40\n")
-    counts = [int(count) for count in re.findall(rb"status: (\d+)/40", log)]
+@pytest.mark.parametrize("limit", [1, 5, 40])
+def test_numbers_of_programs_in_a_flood(limit):
+    """Everybody is served, the programs that ended are reaped meanwhile, and each status line differs
+    from the one before by one, up after a connection, down after an end."""
+    with tcpserver(*FAST, "-c", str(limit), child=("echo", "in")) as server:
+        def flood(_):
+            return [talk(server.port)[0] for _ in range(50)]
+
+        with concurrent.futures.ThreadPoolExecutor(8) as clients:
+            assert sum(clients.map(flood, range(8)), []) == [b"in\n"] * 400
+        server.wait_for_log(rb"end", 400)
+        log = server.wait_for_log(rb"status: 0/%d\n\Z" % limit)
+    counts = [int(count) for count in re.findall(rb"status: (\d+)/%d\n" % limit, log)]
+    assert len(counts) == 801 and counts[-1] == 0 and max(counts) <= limit
     assert all(abs(after - before) == 1 for before, after in zip(counts, counts[1:]))
 
 
