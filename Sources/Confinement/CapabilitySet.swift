@@ -49,6 +49,23 @@ public struct CapabilitySet: OptionSet, Hashable, Sendable {
     /// A set of one.
     public init(_ capability: Capability) { rawValue = 1 << UInt64(capability.number) }
 
+    /// A set of these, by their numbers in linux/capability.h.
+    init(_ numbers: [Int32]) { rawValue = numbers.reduce(0) { $0 | 1 << UInt64($1) } }
+
+    /// The shortest list that means it, as options take it.
+    public var list: ByteString {
+        let missing = CapabilitySet.known.subtracting(self)
+        if missing.isEmpty { return "all" }
+        if isEmpty { return "none" }
+        let isShort = missing.members.count < members.count
+        var words: [[UInt8]] = isShort ? [Array("all".utf8)] : []
+        for capability in isShort ? missing.members : members {
+            let name = Array(capability.name.bytes.dropFirst(4))
+            words.append(isShort ? [UInt8(ascii: "-")] + name : name)
+        }
+        return ByteString(words.joined(separator: [UInt8(ascii: ",")]))
+    }
+
     /// Every capability that this kernel knows. cap_max_bits(3).
     public static var known: CapabilitySet {
         let count = UInt64(clamping: cap_max_bits())

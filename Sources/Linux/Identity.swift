@@ -17,8 +17,22 @@ public struct Account: Equatable, Sendable {
     public static func named(_ name: ByteString) throws(SystemError) -> Account? {
         var entry = passwd()
         var found: UnsafeMutablePointer<passwd>?
-        try lookUp("getpwnam", name) { getpwnam_r($0, &entry, $1, $2, &found) }
-        return found == nil ? nil : Account(user: entry.pw_uid, group: entry.pw_gid)
+        return try lookUp("getpwnam", name) { text, room in
+            name.withCString { getpwnam_r($0, &entry, text, room, &found) }
+        } found: {
+            found == nil ? nil : Account(user: entry.pw_uid, group: entry.pw_gid)
+        }
+    }
+
+    /// The name of a user; nil when the database has none. getpwuid_r(3).
+    public static func name(of user: UInt32) throws(SystemError) -> ByteString? {
+        var entry = passwd()
+        var found: UnsafeMutablePointer<passwd>?
+        return try lookUp("getpwuid") {
+            getpwuid_r(user, &entry, $0, $1, &found)
+        } found: {
+            found == nil ? nil : ByteString(cString: entry.pw_name)
+        }
     }
 
     /// The groups that the database has the user called `name` in, `primary` among them.
@@ -40,30 +54,45 @@ public struct Account: Equatable, Sendable {
 public func groupNamed(_ name: ByteString) throws(SystemError) -> UInt32? {
     var entry = group()
     var found: UnsafeMutablePointer<group>?
-    try lookUp("getgrnam", name) { getgrnam_r($0, &entry, $1, $2, &found) }
-    return found == nil ? nil : entry.gr_gid
+    return try lookUp("getgrnam", name) { text, room in
+        name.withCString { getgrnam_r($0, &entry, text, room, &found) }
+    } found: {
+        found == nil ? nil : entry.gr_gid
+    }
 }
 
-/// Calls `body` with the name and room for the entry's text, more of it until it is enough.
-private func lookUp(
-    _ call: StaticString, _ name: ByteString,
-    _ body: (UnsafePointer<CChar>, UnsafeMutablePointer<CChar>, Int) -> Int32
-) throws(SystemError) {
+/// The name of a group; nil when the database has none. getgrgid_r(3).
+public func groupName(of id: UInt32) throws(SystemError) -> ByteString? {
+    var entry = group()
+    var found: UnsafeMutablePointer<group>?
+    return try lookUp("getgrgid") {
+        getgrgid_r(id, &entry, $0, $1, &found)
+    } found: {
+        found == nil ? nil : ByteString(cString: entry.gr_name)
+    }
+}
+
+/// Calls `body` with room for the entry's text, more of it until it is enough, and then `found`, while
+/// the text is there.
+private func lookUp<Result>(
+    _ call: StaticString, _ name: ByteString? = nil,
+    _ body: (UnsafeMutablePointer<CChar>, Int) -> Int32, found: () -> Result?
+) throws(SystemError) -> Result? {
     var room = 1024
     while true {
         let text = UnsafeMutablePointer<CChar>.allocate(capacity: room)
         defer { text.deallocate() }
         do throws(SystemError) {
             _ = try Kernel.call(call, name) { () -> Int32 in
-                let code = name.withCString { body($0, text, room) }
+                let code = body(text, room)
                 // The error is the result, not errno.
                 if code == 0 { return 0 }
                 cl_set_errno(code)
                 return -1
             }
-            return
+            return found()
         } catch {
-            if error.errno == .noEntry { return }
+            if error.errno == .noEntry { return nil }
             guard error.errno == Errno(ERANGE), room < 1 << 20 else { throw error }
             room *= 4
         }

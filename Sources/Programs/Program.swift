@@ -65,6 +65,7 @@ struct Program: Sendable {
         Program(stage: "softlimit", "run a program with soft resource limits", softlimit),
         Program("supervise", "supervise a service", supervise),
         Program("svc", "control supervised services", svc),
+        Program("svls", "list services, and how they are confined", svls),
         Program("svok", "tell whether a service is supervised", svok),
         Program("svscan", "supervise the services of a directory", svscan),
         Program("svscanboot", "start svscan, with its errors in a process title", svscanboot),

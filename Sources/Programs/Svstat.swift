@@ -41,9 +41,10 @@ private func describe(_ directory: ByteString) -> ByteString {
     }
 }
 
-private func isSupervised() throws(SystemError) -> Bool {
+/// Whether somebody supervises the service of that directory.
+func isSupervised(in directory: Directory = .current) throws(SystemError) -> Bool {
     do throws(SystemError) {
-        _ = try openFile("supervise/ok", .write)
+        _ = try openFile("supervise/ok", .write, in: directory)
         return true
     } catch {
         if error.errno == .noReader { return false }
@@ -51,7 +52,8 @@ private func isSupervised() throws(SystemError) -> Bool {
     }
 }
 
-private func readStatus(_ file: borrowing Descriptor) throws(SystemError) -> StatusRecord? {
+/// The state of a service; nil when the file is none.
+func readStatus(_ file: borrowing Descriptor) throws(SystemError) -> StatusRecord? {
     var bytes = [UInt8](repeating: 0, count: StatusRecord.byteCount)
     let count = try bytes.withUnsafeMutableBufferPointer { (buffer) throws(SystemError) in
         try file.read(into: UnsafeMutableRawBufferPointer(buffer))
@@ -61,10 +63,7 @@ private func readStatus(_ file: borrowing Descriptor) throws(SystemError) -> Sta
 
 /// The words of the original, in its order.
 private func describe(_ status: StatusRecord, isNormallyUp: Bool) -> ByteString {
-    let now = TAI64N(unixSeconds: wallClock().seconds, nanoseconds: 0)
-    let past = now.seconds > status.since.seconds ? now.seconds - status.since.seconds : 0
-    // By way of floating point like the original, which tells on a stamp that is nonsense.
-    let seconds = UInt64(Double(past))
+    let seconds = age(of: status)
     var line: ByteString
     if status.pid == 0 {
         line = "down \(seconds) seconds"
@@ -77,4 +76,12 @@ private func describe(_ status: StatusRecord, isNormallyUp: Bool) -> ByteString 
         if status.want == StatusRecord.wantsDown { line.append(", want down".utf8) }
     }
     return line
+}
+
+/// For how many seconds the process id has been what it is.
+func age(of status: StatusRecord) -> UInt64 {
+    let now = TAI64N(unixSeconds: wallClock().seconds, nanoseconds: 0)
+    let past = now.seconds > status.since.seconds ? now.seconds - status.since.seconds : 0
+    // By way of floating point like the original, which tells on a stamp that is nonsense.
+    return UInt64(Double(past))
 }

@@ -1,0 +1,158 @@
+import CCap
+import Linux
+
+/// How a process is confined, as /proc tells; what svls(8) shows and judges by.
+public struct Audit: Sendable {
+    /// What exposes the system to a process, and how much, of 100.
+    public enum Exposure: Int, CaseIterable, Sendable {
+        /// One of its user ids is root's.
+        case root = 0
+        /// It holds a capability that amounts to all of the system.
+        case systemCapability
+        /// It holds other capabilities.
+        case capability
+        /// It can gain by an exec a capability that amounts to all of the system.
+        case gain
+        /// It can gain something by an exec: no_new_privs is not set.
+        case privileges
+        /// No filter restricts its system calls.
+        case calls
+
+        /// Its share of 100.
+        public var points: Int {
+            switch self {
+            case .root, .calls: 25
+            case .systemCapability: 20
+            case .capability, .gain, .privileges: 10
+            }
+        }
+
+        /// For people.
+        public var text: StaticString {
+            switch self {
+            case .root: "user root"
+            case .systemCapability: "capabilities of the system"
+            case .capability: "other capabilities"
+            case .gain: "can gain those of the system"
+            case .privileges: "without no_new_privs"
+            case .calls: "without filter"
+            }
+        }
+    }
+
+    /// The capabilities with which a process may take over the system, or another process.
+    private static let system = CapabilitySet(
+        [
+            CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_SYS_MODULE, CAP_SYS_RAWIO, CAP_SYS_PTRACE,
+            CAP_SYS_ADMIN, CAP_SYS_BOOT, CAP_MKNOD, CAP_SETFCAP, CAP_MAC_OVERRIDE, CAP_MAC_ADMIN,
+            CAP_BPF,
+        ])
+
+    /// The command's name, at most 15 bytes.
+    public private(set) var name = ByteString()
+    /// Real, effective, saved and file system user.
+    public private(set) var users: [UInt32] = []
+    /// Real, effective, saved and file system group.
+    public private(set) var groups: [UInt32] = []
+    /// Supplementary groups.
+    public private(set) var moreGroups: [UInt32] = []
+    /// The capability sets.
+    public private(set) var capabilities = CapabilityState()
+    /// Whether no exec gives it anything.
+    public private(set) var noNewPrivileges = false
+    /// 0 for none, 1 for the strict mode, 2 for filters.
+    public private(set) var seccompMode = 0
+    /// How many filters there are, where the kernel tells.
+    public private(set) var filterCount: Int?
+
+    /// Reads the text of /proc/PID/status; nil when a field of it is missing.
+    public init?(status text: [UInt8]) {
+        var missing = 9
+        for line in text.split(separator: UInt8(ascii: "\n")) {
+            guard let (name, value) = ByteString(line).cut(at: UInt8(ascii: ":")) else { continue }
+            if take(name, ByteString(value.bytes.drop { $0 == UInt8(ascii: "\t") })) { missing -= 1 }
+        }
+        if missing > 0 { return nil }
+    }
+
+    private static let fields = WordList(
+        """
+        Name Uid Gid Groups CapInh CapPrm CapEff CapBnd CapAmb NoNewPrivs Seccomp \
+        Seccomp_filters
+        """)
+
+    /// Takes a field; true when it is one that every kernel has.
+    private mutating func take(_ field: ByteString, _ value: ByteString) -> Bool {
+        switch Audit.fields.index(of: field) {
+        case 0: name = value
+        case 1: users = Audit.numbers(value)
+        case 2: groups = Audit.numbers(value)
+        case 3: moreGroups = Audit.numbers(value)
+        case 4: capabilities.inheritable = Audit.set(value)
+        case 5: capabilities.permitted = Audit.set(value)
+        case 6: capabilities.effective = Audit.set(value)
+        case 7: capabilities.bounding = Audit.set(value)
+        case 8: capabilities.ambient = Audit.set(value)
+        // Linux 4.10 and 3.8; before, neither could be told.
+        case 9:
+            noNewPrivileges = value == "1"
+            return false
+        case 10:
+            seccompMode = parseDecimal(value, within: 0...2) ?? 0
+            return false
+        case 11:
+            filterCount = parseDecimal(value, within: 0...Int.max)
+            return false
+        default: return false
+        }
+        return true
+    }
+
+    private static func numbers(_ text: ByteString) -> [UInt32] {
+        text.bytes.split { $0 == UInt8(ascii: "\t") || $0 == UInt8(ascii: " ") }
+            .map { UInt32(truncatingIfNeeded: scanDecimal($0).value) }
+    }
+
+    private static func set(_ text: ByteString) -> CapabilitySet {
+        CapabilitySet(
+            rawValue: text.bytes.reduce(0) {
+                $0 << 4 | UInt64($1 <= UInt8(ascii: "9") ? $1 & 15 : ($1 & 15) + 9)
+            })
+    }
+
+    /// What of it exposes the system.
+    public var exposures: [Exposure] { Exposure.allCases.filter { isExposed(by: $0) } }
+
+    private func isExposed(by exposure: Exposure) -> Bool {
+        switch exposure {
+        case .root: users.contains(0)
+        case .systemCapability: !capabilities.permitted.isDisjoint(with: Audit.system)
+        case .capability: !capabilities.permitted.subtracting(Audit.system).isEmpty
+        case .gain:
+            !noNewPrivileges && !capabilities.bounding.isDisjoint(with: Audit.system)
+        case .privileges: !noNewPrivileges
+        case .calls: seccompMode == 0
+        }
+    }
+
+    /// The points of its exposures, of 100.
+    public var points: Int { exposures.reduce(0) { $0 + $1.points } }
+
+    /// The judgement in a word.
+    public var word: StaticString {
+        switch points {
+        case ...15: "tight"
+        case ...40: "medium"
+        case ...70: "weak"
+        default: "exposed"
+        }
+    }
+}
+
+/// The limits in the text of /proc/PID/limits, in the order of `Resource`; nil for what is none.
+public func limits(in text: [UInt8]) -> [ByteString] {
+    text.split(separator: UInt8(ascii: "\n")).dropFirst().map { line in
+        let words = line.dropFirst(26).split(separator: UInt8(ascii: " "))
+        return words.count < 2 ? "" : "\(ByteString(words[0])):\(ByteString(words[1]))"
+    }
+}
