@@ -70,7 +70,9 @@ public struct Audit: Sendable {
         var missing = 9
         for line in text.split(separator: UInt8(ascii: "\n")) {
             guard let (name, value) = ByteString(line).cut(at: UInt8(ascii: ":")) else { continue }
-            if take(name, ByteString(value.bytes.drop { $0 == UInt8(ascii: "\t") })) { missing -= 1 }
+            if take(name, ByteString(value.bytes.drop { $0 == UInt8(ascii: "\t") })) {
+                missing -= 1
+            }
         }
         if missing > 0 { return nil }
     }
