@@ -144,7 +144,7 @@ def test_another_version_of_the_binary_is_executed(place):
     # Renamed over the one that waits for its lock, as an upgrade does.
     shutil.copy(place / "linked/apus", place / "linked/new")
     with background(place / "linked/setlock", place / "lock", "sleep", "60", cwd=place,
-                    env=path_environment(place / "linked")):
+                    env=path_environment(place / "linked")) as holder:
         wait_for(lambda: run("setlock", "-n", place / "lock", "true").returncode, "the lock")
         with background(place / "linked/setlock", place / "lock", "pgrphack", "sleep", "60", cwd=place,
                         env=path_environment(place / "linked")) as waiting:
@@ -156,10 +156,7 @@ def test_another_version_of_the_binary_is_executed(place):
             wait_for(lambda: "flock" in pathlib.Path(f"/proc/{waiting.pid}/wchan").read_text()
                      or pathlib.Path(f"/proc/{waiting.pid}/syscall").read_text().split()[0] == "73",
                      "the wait for the lock")
-            for process in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
-                if process.read_bytes() == b"sleep\x0060\x00" and os.path.samefile(
-                        process.parent / "cwd", place):
-                    os.kill(int(process.parent.name), 9)
+            holder.kill()
             assert waiting.wait(10) == 1
 
 
