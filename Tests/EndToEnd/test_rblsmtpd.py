@@ -59,7 +59,7 @@ def refused(server, client, line):
         b"220 rblsmtpd.local", b"250 rblsmtpd.local", b"250 rblsmtpd.local", line, line,
         b"221 rblsmtpd.local", b""]
     address = re.escape(client.encode())
-    server.wait_for_log(rb"ok (\d+) 0:127.0.0.1:\d+ :%s::\d+\nrblsmtpd: %s pid \1: %s\n"
+    server.wait_for_log(rb"ok (\d+) 0:127.0.0.1:\d+ :%s::\d+\n(.*\n)*rblsmtpd: %s pid \1: %s\n"
                         rb"(.*\n)*tcpserver: end \1 status 0\n" % (address, address, re.escape(line)))
     return True
 
