@@ -81,11 +81,13 @@ public struct Errno: Equatable, Sendable {
     /// The text for people: daemontools' and ucspi-tcp's own table (error_str.c), which users know
     /// from their logs and which differs from strerror(3).
     public var text: StaticString {
-        for entry in Errno.texts where entry.code == code { return entry.text }
+        for index in Errno.texts.indices where Errno.texts[index].code == code {
+            return Errno.texts[index].text
+        }
         return "unknown error"
     }
 
-    private static let texts: [(code: Int32, text: StaticString)] = [
+    private static let texts: InlineArray<_, (code: Int32, text: StaticString)> = [
         (0, "no error"), (EINTR, "interrupted system call"), (ENOMEM, "out of memory"),
         (ENOENT, "file does not exist"), (ETXTBSY, "text busy"), (EIO, "input/output error"),
         (EEXIST, "file already exists"), (ETIMEDOUT, "timed out"),

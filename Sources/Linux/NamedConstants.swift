@@ -3,13 +3,13 @@ import CLinux
 /// The value of a constant of the kernel's interface by its name in C, `EPERM` or `CLONE_NEWUSER`,
 /// as policies write them; nil for a name that is not in the table. Negative ones are their 64 bits.
 public func namedConstant(_ name: ByteString) -> UInt64? {
-    for constant in constants where name.isSpelled(constant.name) {
-        return UInt64(bitPattern: constant.value)
+    for index in constants.indices where name.isSpelled(constants[index].name) {
+        return UInt64(bitPattern: constants[index].value)
     }
     return nil
 }
 
-private let constants: [(name: StaticString, value: Int64)] = [
+private let constants: InlineArray<_, (name: StaticString, value: Int64)> = [
     // Error numbers.
     ("EMULTIHOP", Int64(EMULTIHOP)), ("EUNATCH", Int64(EUNATCH)),
     ("EAFNOSUPPORT", Int64(EAFNOSUPPORT)), ("EREMCHG", Int64(EREMCHG)),

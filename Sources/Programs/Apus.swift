@@ -75,7 +75,8 @@ private func failureToBecome(_ invocation: Invocation) -> Failure {
 private func describe(_ words: [ByteString]) -> Int32 {
     let namesOnly = words.count == 2 && words[1] == "--list"
     var text: [UInt8] = namesOnly ? [] : Array("usage: apus program [ arg ... ]\n\n".utf8)
-    for program in Program.all {
+    for index in Program.all.indices {
+        let program = Program.all[index]
         let name: ByteString = "\(program.name)"
         text += name.bytes
         if !namesOnly {

@@ -34,11 +34,11 @@ struct Program: Sendable {
 
     /// The program called `name`, if the binary has it.
     static func named(_ name: ByteString) -> Program? {
-        all.first { name.isSpelled($0.name) }
+        all.indices.first { name.isSpelled(all[$0].name) }.map { all[$0] }
     }
 
     /// Every program, in the order in which they are listed.
-    static let all: [Program] = [
+    static let all: InlineArray<_, Program> = [
         Program("addcr", "put a CR before every line feed", addcr),
         Program(stage: "argv0", "run a program under another name", argv0),
         Program("date@", "show a host's time", dateAt),
