@@ -11,13 +11,19 @@ public struct ByteString: Sendable {
 
     /// The bytes up to the first NUL of `bytes`.
     public init(_ bytes: some Sequence<UInt8>) {
-        storage = []
-        storage.reserveCapacity(bytes.underestimatedCount + 1)
-        for byte in bytes {
-            if byte == 0 { break }
-            storage.append(byte)
+        self =
+            bytes.withContiguousStorageIfAvailable { ByteString(copying: $0) }
+            ?? Array(bytes).withUnsafeBufferPointer { ByteString(copying: $0) }
+    }
+
+    @inline(never)
+    private init(copying bytes: UnsafeBufferPointer<UInt8>) {
+        let length = offset(of: 0, in: UnsafeRawBufferPointer(bytes)) ?? bytes.count
+        storage = [UInt8](unsafeUninitializedCapacity: length + 1) { buffer, count in
+            _ = buffer.initialize(fromContentsOf: bytes[..<length])
+            buffer[length] = 0
+            count = length + 1
         }
-        storage.append(0)
     }
 
     /// A copy of a C string, which stays the caller's.
@@ -48,17 +54,21 @@ public struct ByteString: Sendable {
     public subscript(index: Int) -> UInt8 { storage[index] }
 
     /// Whether the bytes begin with those of `prefix`.
+    @inline(never)
     public func hasPrefix(_ prefix: ByteString) -> Bool { bytes.starts(with: prefix.bytes) }
 
     /// Whether the bytes are those of `text`; makes no copy, for look-ups in tables.
+    @inline(never)
     public func isSpelled(_ text: StaticString) -> Bool {
         text.utf8CodeUnitCount == count && memcmp(text.utf8Start, storage, count) == 0
     }
 
     /// Whether `byte` occurs.
+    @inline(never)
     public func contains(_ byte: UInt8) -> Bool { bytes.contains(byte) }
 
     /// The part after the last slash; the whole when there is none.
+    @inline(never)
     public var lastComponent: ByteString {
         guard let slash = bytes.lastIndex(of: UInt8(ascii: "/")) else { return self }
         return ByteString(bytes[(slash + 1)...])
@@ -78,6 +88,7 @@ public struct ByteString: Sendable {
     }
 
     /// Adds the bytes of `other`.
+    @inline(never)
     public mutating func append(_ other: ByteString) {
         storage.removeLast()
         storage.append(contentsOf: other.storage)
@@ -105,11 +116,14 @@ public struct ByteString: Sendable {
 
 extension ByteString: Equatable, Hashable {
     /// Equal when every byte is.
+    @inline(never)
     public static func == (left: ByteString, right: ByteString) -> Bool {
-        left.storage == right.storage
+        left.storage.count == right.storage.count
+            && memcmp(left.storage, right.storage, left.storage.count) == 0
     }
 
     /// Byte order, as `LC_ALL=C sort` has it.
+    @inline(never)
     public static func < (left: ByteString, right: ByteString) -> Bool {
         left.bytes.lexicographicallyPrecedes(right.bytes)
     }
@@ -126,6 +140,7 @@ extension ByteString: ExpressibleByStringInterpolation {
         var bytes: [UInt8] = []
 
         /// Reserves room for the literal parts and a little for each value.
+        @inline(never)
         public init(literalCapacity: Int, interpolationCount: Int) {
             bytes.reserveCapacity(literalCapacity + 16 * interpolationCount)
         }
@@ -163,6 +178,7 @@ extension ByteString: ExpressibleByStringInterpolation {
     }
 
     /// The bytes of an interpolated message.
+    @inline(never)
     public init(stringInterpolation: StringInterpolation) { self.init(stringInterpolation.bytes) }
 }
 

@@ -20,10 +20,19 @@ package enum Kernel {
             #endif
             let result = body()
             if result != -1 { return result }
-            let errno = Errno.last
-            if retry && errno == .interrupted { continue }
-            throw SystemError(name, errno, subject: subject ?? ByteString())
+            if let error = error(name, subject, retry: retry) { throw error }
         }
+    }
+
+    /// What a call failed with; nil when it is to be made again. Apart from the call, of which there is
+    /// a copy for each system call.
+    @inline(never)
+    package static func error(
+        _ name: StaticString, _ subject: ByteString?, retry: Bool
+    ) -> SystemError? {
+        let errno = Errno.last
+        if retry && errno == .interrupted { return nil }
+        return SystemError(name, errno, subject: subject ?? ByteString())
     }
 }
 
