@@ -40,10 +40,27 @@ public struct Invocation: Sendable {
 
     /// The paths to try, in order.
     public var candidates: [ByteString] {
-        if program.contains(UInt8(ascii: "/")) { return [program] }
-        return searchPath.bytes.split(
-            separator: UInt8(ascii: ":"), omittingEmptySubsequences: false
-        ).map { $0.isEmpty ? "./\(program)" : "\(ByteString($0))/\(program)" }
+        var all: [ByteString] = []
+        _ = firstCandidate { path -> Void? in
+            all.append(path)
+            return nil
+        }
+        return all
+    }
+
+    /// Calls `body` with the paths to try, in order, until it returns something.
+    func firstCandidate<Result>(_ body: (ByteString) -> Result?) -> Result? {
+        if program.contains(UInt8(ascii: "/")) { return body(program) }
+        var rest = searchPath.bytes
+        while true {
+            let end = rest.firstIndex(of: UInt8(ascii: ":")) ?? rest.endIndex
+            let directory = rest[..<end]
+            let path: ByteString =
+                directory.isEmpty ? "./\(program)" : "\(ByteString(directory))/\(program)"
+            if let result = body(path) { return result }
+            if end == rest.endIndex { return nil }
+            rest = rest[(end + 1)...]
+        }
     }
 
     /// Replaces this process. Returns only by throwing. execve(2).

@@ -18,7 +18,7 @@ public enum OwnBinary {
     /// fail, or do more than start over.
     public static func path(runBy invocation: Invocation) -> ByteString? {
         if invocation.mustExec || invocation.size > argumentRoom { return nil }
-        guard let (path, file) = firstFile(invocation.candidates), file.isRegular,
+        guard let (path, file) = firstFile(invocation), file.isRegular,
             file.mode & UInt32(S_ISUID | S_ISGID) == 0, isRunning(file.identity),
             isExecutable(path), !givesCapabilities(path)
         else { return nil }
@@ -27,13 +27,13 @@ public enum OwnBinary {
 
     /// The first candidate that is there. An exec goes on after some other errors too; those are left
     /// to it.
-    private static func firstFile(_ candidates: [ByteString]) -> (ByteString, FileStatus)? {
-        for path in candidates {
+    private static func firstFile(_ invocation: Invocation) -> (ByteString, FileStatus)? {
+        let found = invocation.firstCandidate { path -> (ByteString, FileStatus)?? in
             do throws(SystemError) { return (path, try status(of: path)) } catch {
-                if error.errno != .noEntry { return nil }
+                return error.errno == .noEntry ? nil : .some(nil)
             }
         }
-        return nil
+        return found ?? nil
     }
 
     /// Whether this process runs the file. The path that the kernel was given tells at little cost,
