@@ -11,6 +11,7 @@ after round so that a busy moment of the machine meets all of them, and prints m
 
 import contextlib
 import dataclasses
+import functools
 import os
 import pathlib
 import platform
@@ -64,12 +65,13 @@ def compiled(name, source, *flags):
 
 
 def rounds(candidates, repeats=5, warm_up=1):
-    """Calls every candidate once per round and returns name -> list of figures. A candidate is a
-    function without arguments that returns its figure."""
+    """Calls every candidate once per round, each round beginning with another one, and returns
+    name -> list of figures. A candidate is a function without arguments that returns its figure."""
     samples = {name: [] for name in candidates}
     for number in range(warm_up + (min(repeats, 2) if QUICK else repeats)):
-        for name, candidate in candidates.items():
-            figure = candidate()
+        first = number % len(candidates)
+        for name in [*candidates][first:] + [*candidates][:first]:
+            figure = candidates[name]()
             if number >= warm_up:
                 samples[name].append(figure)
     return samples
@@ -78,16 +80,20 @@ def rounds(candidates, repeats=5, warm_up=1):
 @contextlib.contextmanager
 def undisturbed():
     """Has this process, and what it starts meanwhile, go before whatever else the machine does, as
-    `chrt -r 5` would, if it may."""
+    `chrt -r 5` would, if it may. Only for what is timed: the kernel stops real-time processes for a
+    while when they leave nothing to others."""
     before, parameter = os.sched_getscheduler(0), os.sched_getparam(0)
     try:
         os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(5))
     except PermissionError:
-        print("  (without real-time priority: other processes are in the way)")
+        _say_once("  (without real-time priority: other processes are in the way)")
     try:
         yield
     finally:
         os.sched_setscheduler(0, before, parameter)
+
+
+_say_once = functools.cache(print)
 
 
 def seconds(function):
