@@ -45,7 +45,7 @@ public struct AccessRuleCompiler {
             for rule in deferred where rule.length == length { try add(rule.key, rule.data) }
         }
         let lengths = (0...128).reversed().filter { hasPrefixLength[$0] }.map { UInt8($0) }
-        if !lengths.isEmpty { try add(prefixLengthsKey, lengths) }
+        if !lengths.isEmpty { try add(prefixLengthsKey, lengths + lengths.map { ~$0 }) }
         return builder.finish()
     }
 

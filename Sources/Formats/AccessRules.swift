@@ -18,7 +18,8 @@ public struct AccessQuery: Sendable {
     }
 }
 
-/// Where tcprules notes which lengths of IPv6 prefixes have rules: one byte each, longest first.
+/// Where tcprules notes which lengths of IPv6 prefixes have rules: one byte each, longest first, and then
+/// the complement of each, since a length that is wrong would hide a rule.
 let prefixLengthsKey: [UInt8] = Array("[]/")
 
 /// Finds the rule for a connection: of all keys that fit, the first one that has a record.
@@ -81,7 +82,9 @@ public struct AccessRules<Source: CDBSource & ~Copyable>: ~Copyable {
         -> UnsafeRawBufferPointer?
     {
         guard let found = try find(prefixLengthsKey, "", []) else { return nil }
-        for length in Array(found) where Int(length) <= address.width {
+        let lengths = Array(found.prefix(found.count / 2))
+        guard found.elementsEqual(lengths + lengths.map { ~$0 }) else { throw .corrupt }
+        for length in lengths where Int(length) <= address.width {
             let key = prefixKey(address, Int(length))
             if let data = try find(key, "", []) { return data }
         }

@@ -118,8 +118,7 @@ public struct CDBReader<Source: CDBSource & ~Copyable>: ~Copyable {
         -> UnsafeRawBufferPointer?
     {
         let hash = cdbHash(key)
-        let pair = try source.part(Int(hash & 255) * 8, 8)
-        let (table, slots) = (number(pair, 0), number(pair, 4))
+        let (table, slots) = try table(of: hash)
         if slots == 0 { return nil }
         try checkOccupancy(table, slots)
         var slot = Int(hash >> 8) % slots
@@ -131,6 +130,12 @@ public struct CDBReader<Source: CDBSource & ~Copyable>: ~Copyable {
             slot = slot + 1 == slots ? 0 : slot + 1
         }
         return nil
+    }
+
+    /// Where the hash table is that leads to records with this hash, and how many slots it has.
+    private mutating func table(of hash: UInt32) throws(CDBError<Source.Failure>) -> (Int, Int) {
+        let pair = try source.part(Int(hash & 255) * 8, 8)
+        return (number(pair, 0), number(pair, 4))
     }
 
     /// Half of the slots are taken, no more and no fewer.
@@ -149,17 +154,29 @@ public struct CDBReader<Source: CDBSource & ~Copyable>: ~Copyable {
     }
 
     /// The data of the record at `position` if it has this key. Its key must have the hash by which
-    /// the table led here, and another record, or the tables, must follow it.
+    /// the table led here, and another record, or the tables, must follow it: else a rule that denies
+    /// could lose its data.
     private mutating func record(_ position: Int, hash: UInt32, key: UnsafeRawBufferPointer)
         throws(CDBError<Source.Failure>) -> UnsafeRawBufferPointer?
     {
         let (keyCount, dataCount) = try lengths(position)
         let end = position + 8 + keyCount + dataCount
-        if end != recordsEnd { _ = try lengths(end) }
+        if end != recordsEnd { try checkRecord(end) }
         let found = try source.part(position + 8, keyCount)
         guard cdbHash(found) == hash else { throw .corrupt }
         guard found.elementsEqual(key) else { return nil }
         return try source.part(position + 8 + keyCount, dataCount)
+    }
+
+    /// A table leads to `position`, by the hash of the key there: a record begins.
+    private mutating func checkRecord(_ position: Int) throws(CDBError<Source.Failure>) {
+        let hash = cdbHash(try source.part(position + 8, lengths(position).key))
+        let (table, slots) = try table(of: hash)
+        for slot in 0..<slots {
+            let entry = try source.part(table + slot * 8, 8)
+            if number(entry, 4) == position && number(entry, 0) == hash { return }
+        }
+        throw .corrupt
     }
 
     private mutating func lengths(_ position: Int) throws(CDBError<Source.Failure>)

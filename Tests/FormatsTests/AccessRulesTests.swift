@@ -140,15 +140,25 @@ private func access(
         }
     }
 
-    @Test("No changed byte of a compiled file lets a denied address in")
-    func flipped() throws {
-        let rules = try compile("127.0.0.1:deny\n127.0.0.:deny,A=\"x\"\n:allow\n")
+    @Test(
+        "No changed bit or byte of a compiled file lets a denied address in",
+        arguments: [
+            ("127.0.0.1", "127.0.0.1:deny\n127.0.0.:deny,A=\"x\"\n:allow\n"),
+            // Without its data, the first record would end where something like another begins.
+            (
+                "10.0.0.1",
+                "10.:deny\n:allow\n1.:allow,A=\"\(String(repeating: "x", count: 70))\"\n"
+            ),
+            ("2001:db8::1", "[2001:db8::]/32:deny\n[2001::]/16:allow\n[::1]:allow\n:allow\n"),
+        ])
+    func flipped(address: String, text: String) throws {
+        let rules = try compile(text)
         for index in rules.indices {
-            for mask in [0x01, 0x10, 0x80, 0xff] as [UInt8] {
+            for mask in [0x01, 0x02, 0x04, 0x08, 0x10, 0x20, 0x40, 0x80, 0xff] as [UInt8] {
                 var damaged = rules
                 damaged[index] ^= mask
                 do {
-                    let said = try access(damaged, "127.0.0.1")
+                    let said = try access(damaged, address)
                     #expect(said.contains(" deny"), "byte \(index) ^ \(mask): \(said)")
                 } catch is CDBError<MemorySource.Unreadable> {}
             }
