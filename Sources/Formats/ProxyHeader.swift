@@ -24,8 +24,8 @@ public struct ProxyHeader: Equatable, Sendable {
     public enum Reading: Equatable, Sendable {
         /// A header, perhaps followed by the client's data.
         case header(ProxyHeader)
-        /// The start of a header, of which at least so many bytes are missing.
-        case needs(Int)
+        /// The start of a header.
+        case incomplete
         /// No header.
         case invalid
     }
@@ -34,6 +34,8 @@ public struct ProxyHeader: Equatable, Sendable {
     private static let opening: StaticString = "PROXY "
     /// The longest line of version 1, and more options than any proxy sends in version 2.
     private static let (longestLine, longestBlock) = (107, 4096)
+    /// More bytes than any header has.
+    public static let limit = 16 + longestBlock
 
     /// Reads the header at the start of `bytes`.
     public static func read(_ bytes: UnsafeRawBufferPointer) -> Reading {
@@ -50,15 +52,12 @@ public struct ProxyHeader: Equatable, Sendable {
     // MARK: - Version 2
 
     private static func readBlock(_ bytes: UnsafeRawBufferPointer) -> Reading {
-        if bytes.count < 16 {
-            // The shortest line of version 1 is 15 bytes long.
-            return .needs(bytes.count < 12 ? 12 - bytes.count : 16 - bytes.count)
-        }
+        if bytes.count < 16 { return .incomplete }
         let size = Int(bytes[14]) << 8 | Int(bytes[15])
         guard bytes[12] >> 4 == 2, bytes[12] & 15 <= 1, size <= longestBlock else {
             return .invalid
         }
-        if bytes.count < 16 + size { return .needs(16 + size - bytes.count) }
+        if bytes.count < 16 + size { return .incomplete }
         let isLocal = bytes[12] & 15 == 0
         switch bytes[13] {
         case 0x11 where !isLocal:
@@ -95,7 +94,7 @@ public struct ProxyHeader: Equatable, Sendable {
     private static func readLine(_ bytes: UnsafeRawBufferPointer) -> Reading {
         let line = bytes.prefix(longestLine)
         guard let end = line.firstIndex(of: UInt8(ascii: "\n")) else {
-            return line.count < longestLine ? .needs(max(1, 15 - line.count)) : .invalid
+            return line.count < longestLine ? .incomplete : .invalid
         }
         let words = Array(line[..<end]).split(
             separator: UInt8(ascii: " "), omittingEmptySubsequences: false)

@@ -28,7 +28,7 @@ public struct Instant: Comparable, Sendable {
 
     /// How long it is until then, for the calls that wait: 0 when it has passed, and rounded up, so that
     /// it has passed when the wait ends.
-    var millisecondsLeft: Int32 {
+    public var millisecondsLeft: Int32 {
         let now = Instant.now
         if self <= now { return 0 }
         return Int32(clamping: (nanoseconds - now.nanoseconds + 999_999) / 1_000_000)

@@ -123,10 +123,12 @@ public enum SocketOption {
     case fastOpen
     /// Accept only when data has come, or after about so many seconds. TCP_DEFER_ACCEPT.
     case deferAccept
+    /// How many bytes there must be for the socket to be readable. SO_RCVLOWAT.
+    case leastReadable
 
     var level: Int32 {
         switch self {
-        case .reuseAddress, .reusePort: SOL_SOCKET
+        case .reuseAddress, .reusePort, .leastReadable: SOL_SOCKET
         case .noDelay, .fastOpen, .deferAccept: Int32(CL_IPPROTO_TCP)
         case .onlyIPv6: Int32(CL_IPPROTO_IPV6)
         }
@@ -140,6 +142,7 @@ public enum SocketOption {
         case .reusePort: SO_REUSEPORT
         case .fastOpen: TCP_FASTOPEN
         case .deferAccept: TCP_DEFER_ACCEPT
+        case .leastReadable: SO_RCVLOWAT
         }
     }
 }

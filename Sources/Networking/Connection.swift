@@ -13,8 +13,6 @@ struct Connection {
     var remotePort: UInt16
     /// The proxy that passed the connection on, if one did.
     var proxy: IPAddress?
-    /// Whether nothing more is to be read of what a proxy says.
-    private(set) var proxyHeaderIsRead = false
     /// The other end of a UNIX-domain connection; nil for TCP.
     var unix: UnixEnd?
     /// The local host's name, if known.
@@ -54,7 +52,6 @@ struct Connection {
 
     /// What the header of a proxy says.
     mutating func take(_ header: ProxyHeader) {
-        proxyHeaderIsRead = true
         guard let ends = header.ends else { return }
         proxy = remote
         (remote, remotePort) = (ends.client.address, ends.client.port)

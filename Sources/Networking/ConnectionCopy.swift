@@ -10,9 +10,6 @@ extension TCPServer {
         let pid = CurrentProcess.id
         beInterruptible()
         log.clear()
-        if !connection.proxyHeaderIsRead && options.trustsProxy(connection) {
-            waitForProxyHeader(&connection, socket)
-        }
         log.accepted(pid, connection)
         log.write()
         finishGreeting(socket, from: greeted)
@@ -37,12 +34,6 @@ extension TCPServer {
             try setDisposition(.terminate, ignored: false)
             try setup.blockedSignals.block()
         } catch { drop("unable to set up signals", error.errno) }
-    }
-
-    private func waitForProxyHeader(_ connection: inout Connection, _ socket: Int32) {
-        do { connection.take(try proxyHeader(socket, seconds: 10)) } catch {
-            drop("unable to read PROXY header", error.errno)
-        }
     }
 
     private func drop(_ text: ByteString, _ errno: Errno?) -> Never {

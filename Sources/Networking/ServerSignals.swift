@@ -57,6 +57,15 @@ struct ServerSignals: ~Copyable {
         } catch { rest() }
     }
 
+    /// Waits until a child has ended, one of `others` is ready, or `deadline`; adds itself to them.
+    mutating func wait(for others: inout [Awaited], until deadline: Instant) {
+        others.append(Awaited(descriptor.descriptor.number))
+        do throws(SystemError) {
+            try poll(&others, milliseconds: deadline.millisecondsLeft)
+            if others[others.count - 1].isReady { try note() }
+        } catch { rest() }
+    }
+
     /// Notes SIGTERM if it has come: a busy server does not wait.
     mutating func look() { do { try note() } catch {} }
 

@@ -12,13 +12,15 @@ public struct TCPServer: ~Copyable {
     let setup: ChildSetup
     private let starter: ProgramStarter
     var children = Children()
+    /// The connections from proxies that have not said who their client is, in the order they came.
+    var pending: [Pending] = []
     private let rates = RateTable()
     var log: ConnectionLog
     /// The changes to the environment of the next child.
     var edits: [UInt8] = []
     private let messages: Messages
-    private let listener: Listener
-    private var signals: ServerSignals
+    let listener: Listener
+    var signals: ServerSignals
     /// What accept failed with last, and what it has failed with twice; that is said once.
     private var suspected: Errno?
     private var trouble: Errno?
@@ -60,7 +62,10 @@ public struct TCPServer: ~Copyable {
                 reapChildren()
                 if options.drains { signals.look() }
                 if signals.isStopping { break }
-                if UInt(children.count) >= options.limit {
+                let isFull = UInt(connections) >= options.limit
+                if !pending.isEmpty {
+                    if attendPending(listening: !isFull) { try takeConnection() }
+                } else if isFull {
                     signals.wait(until: nil)
                 } else {
                     try takeConnection()
@@ -76,8 +81,12 @@ public struct TCPServer: ~Copyable {
     private mutating func drain() -> Never {
         listener.close()
         reapChildren()
-        while children.count > 0 {
-            signals.wait(until: nil)
+        while connections > 0 {
+            if pending.isEmpty {
+                signals.wait(until: nil)
+            } else {
+                _ = attendPending(listening: false)
+            }
             reapChildren()
         }
         exitNow(0)
@@ -91,7 +100,7 @@ public struct TCPServer: ~Copyable {
                 serve(accepted)
             } else {
                 suspected = nil
-                signals.wait(orFor: listener.socket)
+                if pending.isEmpty { signals.wait(orFor: listener.socket) }
             }
         } catch {
             try overcome(error)
@@ -129,7 +138,7 @@ public struct TCPServer: ~Copyable {
                 warn("dropping connection, unable to run \(program.program)", errno)
             }
             log.ended(pid, status)
-            log.status(children.count, of: options.limit)
+            log.status(connections, of: options.limit)
         }
         log.write()
     }
@@ -143,17 +152,33 @@ public struct TCPServer: ~Copyable {
 
     // MARK: - One connection
 
+    /// How many connections there are.
+    var connections: Int { children.count + pending.count }
+
     private mutating func serve(_ accepted: consuming AcceptedConnection) {
         let socket = accepted.socket.number
-        guard var connection = describe(accepted.peer, socket) else { return }
+        guard let connection = describe(accepted.peer, socket) else { return }
         // Written here and not by the child, which may be overtaken by the next one.
-        log.status(children.count + 1, of: options.limit)
+        log.status(connections + 1, of: options.limit)
         log.write()
         let greeted = greet(socket)
-        var verdict: Access.Verdict?
-        if greeted == options.banner.count && readProxyHeader(&connection, socket) {
-            verdict = decideAtOnce(&connection, socket)
+        if options.trustsProxy(connection) {
+            let deadline = Instant.now.advanced(milliseconds: 10_000)
+            pending.append(
+                Pending(
+                    connection: connection, socket: accepted.socket.release(), greeted: greeted,
+                    deadline: deadline))
+            goOn(pending.count - 1)
+        } else {
+            serve(connection, socket, greeted: greeted)
         }
+    }
+
+    /// Serves a connection of which `greeted` bytes of the banner have been sent.
+    mutating func serve(_ connection: Connection, _ socket: Int32, greeted: Int) {
+        var connection = connection
+        var verdict: Access.Verdict?
+        if greeted == options.banner.count { verdict = decideAtOnce(&connection, socket) }
         do throws(SystemError) {
             if let verdict {
                 if !verdict.message.isEmpty { _ = sendAtOnce("\(verdict.message)\r\n", socket) }
@@ -166,7 +191,7 @@ public struct TCPServer: ~Copyable {
         } catch {
             log.clear()
             warn("dropping connection, unable to fork", error.errno)
-            log.status(children.count, of: options.limit)
+            log.status(connections, of: options.limit)
             log.write()
         }
     }
@@ -190,15 +215,6 @@ public struct TCPServer: ~Copyable {
             warn("dropping connection, unable to get remote address", error.errno)
             return nil
         }
-    }
-
-    /// Takes a trusted proxy's header if all of it has come. False when the copy has to wait for it, or
-    /// to say that it is none.
-    private func readProxyHeader(_ connection: inout Connection, _ socket: Int32) -> Bool {
-        guard options.trustsProxy(connection) else { return true }
-        guard let header = proxyHeaderAtOnce(socket) else { return false }
-        connection.take(header)
-        return true
     }
 
     /// Sets the socket up and sends what fits of the banner; returns how much of it was sent.
@@ -271,7 +287,7 @@ public struct TCPServer: ~Copyable {
         case .failed(let pid, let errno):
             warn("dropping connection, unable to run \(program.program)", errno)
             log.ended(pid, ExitStatus(raw: 111 << 8))
-            log.status(children.count, of: options.limit)
+            log.status(connections, of: options.limit)
             log.write()
         }
     }
@@ -283,6 +299,7 @@ public struct TCPServer: ~Copyable {
         case .parent(let pid): children.add(pid, for: connection.remote)
         case .child:
             listener.close()
+            for one in pending { closeInherited(one.socket) }
             serveAsCopy(connection, socket, greeted: greeted)
         }
     }

@@ -17,19 +17,7 @@ import dns
 import pytest
 from apus import BIN, environment, run, wait_for
 from network import private_network
-from sockets import connect, read_all, talk, tcpserver
-
-FAST = ("-v", "-R", "-H", "-l0")
-
-
-def compile_rules(directory, text, name="rules.cdb"):
-    result = run(BIN / "tcprules", name, name + ".tmp", input=text, cwd=directory)
-    assert (result.returncode, result.stderr) == (0, b"")
-
-
-def variables(text):
-    return dict(entry.split(b"=", 1) for entry in text.split(b"\0") if entry)
-
+from sockets import FAST, compile_rules, connect, cpu_seconds, read_all, talk, tcpserver, variables
 
 def status_field(pid, name):
     text = pathlib.Path(f"/proc/{pid}/status").read_text()
@@ -216,11 +204,6 @@ def test_damaged_rules_let_nobody_in(tmp_path, options):
         rules.unlink()
         assert talk(server.port)[0] == b""
         server.wait_for_log(rb"unable to read rules.cdb: file does not exist\n")
-
-
-def cpu_seconds(pid):
-    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def inject(*faults):
@@ -665,91 +648,6 @@ def test_defer_accept_and_fast_open():
             fast.sendto(b"at once", 0x20000000, ("127.0.0.1", server.port))  # MSG_FASTOPEN
             fast.settimeout(10)
             assert fast.recv(10) == b"at once"
-
-
-V2 = b"\r\n\r\n\0\r\nQUIT\n"
-
-
-def proxied(port, header, data=b"", pause_at=None, source="127.0.0.1"):
-    with connect(port, source=source) as connection:
-        if pause_at is not None:
-            connection.sendall(header[:pause_at])
-            time.sleep(0.05)
-            header = header[pause_at:]
-        # A server that did not like the first part may be gone by now.
-        with contextlib.suppress(OSError):
-            connection.sendall(header + data)
-            connection.shutdown(socket.SHUT_WR)
-        return read_all(connection)
-
-
-def block(command, family, addresses):
-    return V2 + bytes([0x20 | command, family]) + struct.pack(">H", len(addresses)) + addresses
-
-
-FOUR = (socket.inet_aton("192.0.2.7") + socket.inet_aton("192.0.2.8")
-        + struct.pack(">HH", 4711, 22))
-SIX = (socket.inet_pton(socket.AF_INET6, "2001:db8::7")
-       + socket.inet_pton(socket.AF_INET6, "2001:db8::8") + struct.pack(">HH", 4711, 22))
-
-
-@pytest.mark.parametrize("options", [FAST, ("-v", "-R", "-H")], ids=["at-once", "by-copy"])
-@pytest.mark.parametrize("header, client, server_end", [
-    (b"PROXY TCP4 192.0.2.7 192.0.2.8 4711 22\r\n", b"192.0.2.7", b"192.0.2.8"),
-    (b"PROXY TCP6 2001:db8::7 2001:db8::8 4711 22\r\n", b"2001:db8::7", b"2001:db8::8"),
-    (block(1, 0x11, FOUR), b"192.0.2.7", b"192.0.2.8"),
-    (block(1, 0x21, SIX + b"\x04\0\x01x"), b"2001:db8::7", b"2001:db8::8"),
-], ids=["v1-ipv4", "v1-ipv6", "v2-ipv4", "v2-ipv6"])
-def test_proxy_header(options, header, client, server_end):
-    script = "env -0; cat"
-    with tcpserver(*options, "--proxy", "10.0.0.0/8,127.0.0.1", child=("sh", "-c", script)) as server:
-        for pause_at in (None, 1, 13, len(header) - 1):
-            text = proxied(server.port, header, b"data", pause_at)
-            assert text.endswith(b"\0data")
-            found = variables(text[:-4])
-            assert (found[b"TCPREMOTEIP"], found[b"TCPREMOTEPORT"]) == (client, b"4711")
-            assert (found[b"TCPLOCALIP"], found[b"TCPLOCALPORT"]) == (server_end, b"22")
-            assert found[b"TCPPROXYIP"] == b"127.0.0.1"
-        shown = b"[%s]" % client if b":" in client else client
-        log = server.wait_for_log(rb" ok ", 4)
-        assert log.count(b":%s::4711\n" % shown) == 4
-        assert len(re.findall(rb"pid \d+ from %s\n" % client, log)) == 4
-
-
-@pytest.mark.parametrize("header", [b"PROXY UNKNOWN\r\n", block(0, 0, b""), block(1, 0x31, b"x" * 216)],
-                         ids=["v1-unknown", "v2-local", "v2-unix"])
-@pytest.mark.parametrize("pause_at", [None, 3])
-def test_proxy_without_a_client(header, pause_at):
-    with tcpserver(*FAST, "--proxy", "127.0.0.0/8", child=("sh", "-c", "env -0; cat")) as server:
-        text = proxied(server.port, header, b"data", pause_at)
-        assert text.endswith(b"\0data")
-        found = variables(text[:-4])
-        assert found[b"TCPREMOTEIP"] == b"127.0.0.1" and b"TCPPROXYIP" not in found
-
-
-def test_proxy_is_believed_only_where_trusted(tmp_path):
-    compile_rules(tmp_path, b"192.0.2.7:allow\n127.0.0.9:allow\n:deny\n")
-    header = b"PROXY TCP4 192.0.2.7 192.0.2.8 4711 22\r\n"
-    with tcpserver(*FAST, "-x", "rules.cdb", "--proxy", "127.0.0.1", child=("cat",),
-                   cwd=tmp_path) as server:
-        assert proxied(server.port, header, b"x") == b"x"
-        assert proxied(server.port, header, b"x", source="127.0.0.2") == b""
-        assert proxied(server.port, header, b"x", source="127.0.0.9") == header + b"x"
-        assert proxied(server.port, header.replace(b"2.7", b"2.6"), b"x") == b""
-
-
-@pytest.mark.parametrize("text", [b"GET / HTTP/1.0\r\n\r\n", b"PROXY TCP4 1.2.3.4\r\n", b"PRO", b"",
-                                  block(1, 0x11, FOUR)[:20], block(3, 0x11, FOUR)])
-def test_proxy_header_missing(text):
-    with tcpserver(*FAST, "--proxy", "127.0.0.1", child=("cat",)) as server:
-        assert proxied(server.port, text) == b""
-        server.wait_for_log(rb"dropping connection, unable to read PROXY header: protocol error\n")
-        server.wait_for_log(rb"end \d+ status 28416\n")
-
-
-def test_proxy_network_that_is_none():
-    result = run(BIN / "tcpserver", "--proxy", "10.0.0.0/33", "127.0.0.1", "0", "true")
-    assert result.returncode == 100 and b"usage" in result.stderr
 
 
 # UNIX domain

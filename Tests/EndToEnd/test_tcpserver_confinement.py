@@ -9,9 +9,8 @@ import pytest
 
 from apus import BIN, environment, landlock_version, run
 from network import private_network
-from sockets import talk, tcpserver
+from sockets import FAST, compile_rules, talk, tcpserver
 
-FAST = ("-v", "-R", "-H", "-l0")
 BY_COPY = ("-v", "-R", "-H")
 KILL, BIND, RAW = 1 << 5, 1 << 10, 1 << 13
 FIELDS = ("Uid", "Gid", "Groups", "CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "NoNewPrivs",
@@ -102,11 +101,6 @@ def test_a_capability_that_is_kept_can_be_used():
                            child=("python3", "-c", script)) as server:
                 assert server.port == 1
                 assert talk(server.port)[0] == seen
-
-
-def compile_rules(directory, text):
-    result = run(BIN / "tcprules", "rules.cdb", "rules.tmp", input=text, cwd=directory)
-    assert (result.returncode, result.stderr) == (0, b"")
 
 
 def test_rules_are_read_and_connections_looked_up_under_confinement(tmp_path):

@@ -9,7 +9,10 @@ import socket
 import subprocess
 import tempfile
 
-from apus import BIN, environment, wait_for
+from apus import BIN, environment, run, wait_for
+
+# A tcpserver that says everything and looks nothing up.
+FAST = ("-v", "-R", "-H", "-l0")
 
 
 class Server:
@@ -84,3 +87,20 @@ def talk(port, send=b"", host="127.0.0.1", source=None):
             connection.sendall(send)
             connection.shutdown(socket.SHUT_WR)
         return read_all(connection), connection.getsockname()[1]
+
+
+def compile_rules(directory, text, name="rules.cdb"):
+    """Makes a cdb of the text of access rules."""
+    result = run(BIN / "tcprules", name, name + ".tmp", input=text, cwd=directory)
+    assert (result.returncode, result.stderr) == (0, b"")
+
+
+def variables(text):
+    """The environment, as `env -0` prints it."""
+    return dict(entry.split(b"=", 1) for entry in text.split(b"\0") if entry)
+
+
+def cpu_seconds(pid):
+    """The time a process has used so far."""
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
