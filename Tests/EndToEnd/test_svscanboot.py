@@ -1,13 +1,18 @@
 """svscanboot: a clean environment, the errors in a process title, an orderly stop; the systemd unit."""
 
+import contextlib
 import os
 import pathlib
+import re
 import shutil
 
 import pytest
 
-from apus import BIN, ROOT, environment, run, wait_for
+from apus import BIN, ROOT, environment, pid_namespace, run, wait_for
 from services import children, is_gone, lay, lines, supervisor, svc, svstat, wait_up
+
+UNIT = (ROOT / "examples/systemd/svscan.service").read_text()
+SYSTEMD = "/usr/lib/systemd/systemd"
 
 
 @pytest.fixture
@@ -104,7 +109,58 @@ def test_closed_standard_descriptors_are_never_a_lock_or_fifo(scan):
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd is not installed")
 def test_systemd_accepts_the_unit(tmp_path):
     unit = tmp_path / "svscan.service"
-    text = (ROOT / "examples/systemd/svscan.service").read_text()
-    unit.write_text(text.replace("/usr/local/bin/svscanboot", str(BIN / "svscanboot")))
+    unit.write_text(UNIT.replace("/usr/local/bin/svscanboot", str(BIN / "svscanboot")))
     result = run("systemd-analyze", "verify", "--man=no", unit)
     assert (result.returncode, result.stderr) == (0, b"")
+
+
+@contextlib.contextmanager
+def systemd(home):
+    """A manager of its own in a namespace where our programs are in /usr/local/bin; yields what runs
+    systemctl there."""
+    script = (f"mount -t tmpfs none /run && mkdir -p /run/systemd/system /run/user && "
+              f"mount --bind {BIN} /usr/local/bin && exec {SYSTEMD} --user --unit=basic.target")
+    # Process 1 of the namespace is another: there it would be the system's manager.
+    with pid_namespace("sh", "-c", f"({script}) & wait", env=environment(
+            HOME=str(home), XDG_RUNTIME_DIR="/run/user")) as (process, first):
+        def systemctl(*words):
+            return run("nsenter", "-t", first, "--mount", "--pid", "systemctl", "--user", *words,
+                       env=environment(XDG_RUNTIME_DIR="/run/user"))
+
+        def is_running():
+            return systemctl("is-system-running").stdout.strip() in (b"running", b"degraded")
+
+        wait_for(lambda: process.poll() is not None or is_running(), "systemd")
+        if process.poll() is not None:
+            pytest.skip("systemd does not run in this place")
+        yield systemctl
+
+
+@pytest.mark.skipif(not os.path.exists(SYSTEMD) or os.geteuid() != 0,
+                    reason="systemd is not installed, or may not have a namespace")
+def test_the_unit_under_systemd(scan, tmp_path):
+    """Enabled, started, killed, reloaded and stopped; services and logs as they should be each time."""
+    home = tmp_path / "home"
+    (home / ".config/systemd/user").mkdir(parents=True)
+    (home / ".config/systemd/user/svscan.service").write_text(UNIT.replace("/service/", f"{scan}/"))
+    service = lay(scan / "a", "exec 2>&1; trap 'echo told to end; kill $!; exit' TERM; echo up\n"
+                              "sleep 1000 & wait", log="exec multilog ./main")
+    log = service / "log/main/current"
+    with systemd(home) as systemctl:
+        assert systemctl("enable", "svscan").returncode == 0
+        assert systemctl("start", "svscan").returncode == 0
+        pid = wait_up(service)
+        wait_for(lambda: lines(log) == ["up"], "the first line")
+        assert re.search(r"Active: active \(running\)", systemctl("status", "svscan").stdout.decode())
+        assert systemctl("kill", "--kill-who=main", "-s", "KILL", "svscan").returncode == 0
+        wait_up(service, pid)
+        wait_up(service / "log")
+        wait_for(lambda: lines(log) == ["up"], "the first line of the second time")
+        lay(scan / "b")
+        assert systemctl("reload", "svscan").returncode == 0
+        wait_up(scan / "b")
+        assert systemctl("stop", "svscan").returncode == 0
+        assert systemctl("is-active", "svscan").stdout == b"inactive\n"
+        assert svstat(service) == svstat(service / "log") == "supervise not running"
+        assert lines(log) == ["up", "told to end"]
+        assert log.stat().st_mode & 0o777 == 0o744
