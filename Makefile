@@ -14,7 +14,7 @@ build: build/toolset.json
 	$(STATIC) --product apus
 	Scripts/link-programs .build-static/release/apus build/bin
 
-build/toolset.json: Scripts/make-sysroot Scripts/install-packages
+build/toolset.json: Scripts/make-sysroot Scripts/install-packages $(wildcard Scripts/seccomp-table/*)
 	Scripts/install-packages build
 	Scripts/make-sysroot
 
