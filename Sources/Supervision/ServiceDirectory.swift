@@ -49,9 +49,13 @@ struct ServiceDirectory: ~Copyable {
         }
     }
 
-    /// Replaces the status file at once: whoever reads it sees the old or the new one, whole.
+    /// Replaces the status file at once: whoever reads it sees the old or the new one, whole. Where there
+    /// is no room for two, the old one is overwritten: it would tell of a process that is gone.
     func write(_ status: StatusRecord, name: ByteString) throws(Failure) {
-        try write(status, to: Path.newStatus, name)
+        do throws(Failure) { try write(status, to: Path.newStatus, name) } catch {
+            guard error.errno == .noSpace else { throw error }
+            return try write(status, to: Path.status, mode: .write, name)
+        }
         do throws(SystemError) {
             try rename(Path.newStatus, to: Path.status, in: Directory(place))
         } catch {
@@ -70,12 +74,13 @@ struct ServiceDirectory: ~Copyable {
         try write(status, to: Path.status, name)
     }
 
-    private func write(_ status: StatusRecord, to path: ByteString, _ name: ByteString)
-        throws(Failure)
-    {
+    private func write(
+        _ status: StatusRecord, to path: ByteString, mode: OpenMode = .truncate,
+        _ name: ByteString
+    ) throws(Failure) {
         let file: Descriptor
         do throws(SystemError) {
-            file = try openFile(path, .truncate, in: Directory(place))
+            file = try openFile(path, mode, in: Directory(place))
         } catch {
             throw error.explained("unable to open \(name)/\(path)")
         }

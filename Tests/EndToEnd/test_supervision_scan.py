@@ -1,6 +1,7 @@
 """svscan: finding services, broken ones among them, their removal, and the orderly stop."""
 
 import contextlib
+import itertools
 import os
 import pathlib
 import shutil
@@ -171,6 +172,20 @@ class TestFinding:
             assert time.monotonic() - start < 7
 
 
+def fill_with_bytes(directory):
+    directory.mkdir()
+    with contextlib.suppress(OSError), open(directory / "full", "wb", 0) as file:
+        while True:
+            file.write(bytes(1024))
+
+
+def fill_with_names(directory):
+    directory.mkdir()
+    with contextlib.suppress(OSError):
+        for number in itertools.count():
+            (directory / str(number)).touch()
+
+
 class TestBroken:
     """Each broken service has its one line, and disturbs no other."""
 
@@ -303,6 +318,32 @@ class TestBroken:
                 "supervise/status: read-only file system" for part in ("/log", "")]
             process.terminate()
             assert process.wait(10) == 0
+
+    def test_the_status_is_true_on_a_full_disk(self, scan):
+        """Whether there is no room for bytes or for names; and a new service waits for some."""
+        script = f"mount -t tmpfs -o size=64k,nr_inodes=40 none {scan} && exec \"$0\" \"$@\""
+        with supervisor("unshare", "--mount", "sh", "-c", script, SVSCAN, scan) as process:
+            wait_for(lambda: os.readlink(f"/proc/{process.pid}/exe").endswith("apus"), "svscan")
+            inside = pathlib.Path(f"/proc/{process.pid}/root{scan}")
+            service = inside / "a"
+            lay(service)
+            pid = wait_up(service)
+            for fill in (fill_with_bytes, fill_with_names):
+                fill(inside / ".full")
+                svc("-d", service)
+                wait_down(service)
+                svc("-u", service)
+                pid = wait_up(service, pid)
+                shutil.rmtree(inside / ".full")
+            assert messages(process) == []
+            lay(inside / ".c/c")
+            fill_with_names(inside / ".full")
+            (inside / ".c/c").rename(inside / "c")
+            told = []
+            wait_for(lambda: told.extend(messages(process)) or told, "the line")
+            assert told == ["svscan: warning: unable to acquire c/supervise/lock: out of disk space"]
+            shutil.rmtree(inside / ".full")
+            wait_up(inside / "c")
 
     def test_no_descriptors_left_is_said_and_the_rest_runs(self, scan):
         for number in range(30):
