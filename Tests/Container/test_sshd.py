@@ -105,6 +105,22 @@ class TestLogin:
         result = sshd.ssh(tmp_path / "other", "true")
         assert result.returncode == 255 and "Permission denied" in result.stderr
 
+    def test_files_go_both_ways_by_sftp(self, sshd, key, tmp_path):
+        (tmp_path / "here").write_bytes(bytes(range(256)) * 1000)
+        script = (f"mkdir files\nput -p {tmp_path}/here files/there\nrename files/there files/other\n"
+                  f"chmod 600 files/other\nls -l files\nget files/other {tmp_path}/back\n"
+                  "rm files/other\nrmdir files\n")
+        result = sshd.sftp(key, script)
+        assert result.returncode == 0, result.stderr
+        assert (tmp_path / "back").read_bytes() == (tmp_path / "here").read_bytes()
+
+    def test_ports_are_forwarded_both_ways(self, sshd, key):
+        result = sshd.ssh(key, options=["-W", "127.0.0.1:22"], input="", timeout=20)
+        assert result.stdout.startswith("SSH-2.0-")
+        peek = "bash -c 'exec 3<> /dev/tcp/127.0.0.1/4222 && head -c 8 <&3'"
+        result = sshd.ssh(key, peek, options=["-R", "127.0.0.1:4222:127.0.0.1:22"])
+        assert result.stdout == "SSH-2.0-", result.stderr
+
     def test_sshd_is_a_child_of_tcpserver(self, sshd, key):
         tcpserver = sshd.wait_up(SSHD)
         assert sshd.process_status(tcpserver)["Name"] == "tcpserver"
@@ -300,6 +316,53 @@ class TestConfinement:
         assert int(status["CapBnd"], 16) == SSHD_CAPABILITIES
         assert status["Seccomp"] == "2"
 
+    def test_set_user_id_programs_work_where_the_filter_needs_no_more(self, sshd, key):
+        """The filter is there before CAP_SYS_ADMIN is gone, if the container has it; else with
+        no_new_privs, and then nobody becomes another."""
+        sshd.run("sh", "-c", "id -u guest || useradd --create-home --password '*' --shell /bin/sh guest; "
+                 "mkdir -pm 700 ~guest/.ssh; cat > ~guest/.ssh/authorized_keys; chown -R guest: ~guest/.ssh; "
+                 "install -m 4755 /usr/bin/id /usr/local/bin/id-of-root", input=open(f"{key}.pub").read())
+        has_administration = int(sshd.process_status(1)["CapBnd"], 16) >> 21 & 1
+        result = sshd.ssh(key, "id-of-root -u; grep NoNewPrivs /proc/self/status", user="guest")
+        user = sshd.run("id", "-u", "guest").stdout
+        assert result.stdout == ("0\nNoNewPrivs:\t0\n" if has_administration else f"{user}NoNewPrivs:\t1\n")
+
+    def test_svls_shows_it(self, sshd):
+        sshd.wait_up(SSHD)
+        lines = [line.split() for line in sshd.run("svls").stdout.splitlines()]
+        assert [line[:2] for line in lines] == [["service", "state"], ["sshd", "up"], ["sshd/log", "up"]]
+        result = sshd.run("svls", "--confinement")
+        assert (result.returncode, result.stderr) == (0, "")
+        blocks = {}
+        for line in result.stdout.splitlines():
+            if line.startswith("    "):
+                blocks[name][line[4:18].strip()] = line[18:]
+            else:
+                name, judgement = line.split(": ", 1)
+                blocks[name] = {"judgement": judgement}
+        server, log = blocks["sshd"], blocks["sshd/log"]
+        assert re.fullmatch(rf"tight, 0 of 100 \(multilog, pid {sshd.up(LOG)}\)", log["judgement"])
+        assert (log["user"], log["group"], log["groups"]) == ("log", "log", "log")
+        assert {log[name] for name in ("permitted", "effective", "inheritable", "ambient", "bounding")} == {"none"}
+        assert log["no_new_privs"] == "yes" and log["seccomp"].startswith("filter, ")
+        judgement = "medium, 35" if server["no_new_privs"] == "yes" else "weak, 45"
+        assert server["judgement"] == f"{judgement} of 100 (tcpserver, pid {sshd.up(SSHD)})"
+        assert server["bounding"] == "chown,kill,setgid,setuid,net_bind_service,sys_chroot,audit_write"
+        assert server["user"] == "root" and server["seccomp"].startswith("filter, ")
+        assert "data=268435456" in server["limits"] and log["limits"] == server["namespaces"] == "the same"
+
+    def test_ordinary_programs_do_in_a_session_what_they_do_outside(self, sshd, key):
+        script = ("cd $(mktemp -d) && echo text > file && tar cf - file | gzip | zcat | tar xOf - && ln file link && "
+                  "mkfifo fifo && (cat fifo & echo piped > fifo; wait) && nice -n 5 nice && timeout 5 true && "
+                  "find . -name link && flock file echo locked && setsid -w echo session && taskset 1 nproc && "
+                  "chmod 4755 file && stat -c %a file && dd if=file bs=2 count=2 status=none && "
+                  "perl -MSocket -e 'socketpair my $a, my $b, AF_UNIX, SOCK_STREAM, 0 or die; print getpwnam(q(log)) ? 1 : 0' && "
+                  "chown log file && stat -c %U file && dpkg-query -W -f '${Status}' make && sleep 0.1")
+        result = sshd.ssh(key, script)
+        outside = sshd.run("sh", "-c", script)
+        assert outside.returncode == 0, outside.stderr
+        assert (result.returncode, result.stdout) == (0, outside.stdout), result.stderr
+
     def test_process_1_is_not(self, sshd):
         status = sshd.process_status(1)
         assert int(status["CapBnd"], 16) & ~SSHD_CAPABILITIES
@@ -320,7 +383,7 @@ class TestConfinement:
         assert status["Groups"].split() == [group]
         for field in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
             assert int(status[field], 16) == 0, field
-        assert status["NoNewPrivs"] == "1"
+        assert (status["NoNewPrivs"], status["Seccomp"]) == ("1", "2")
 
     def test_the_log_is_not_for_everybody(self, sshd):
         result = sshd.run("stat", "-c", "%U %a", "/var/log/sshd")

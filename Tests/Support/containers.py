@@ -117,15 +117,22 @@ class Container:
         made.connect(("127.0.0.1", port))
         return made
 
+    def _over_ssh(self, program, key, source, *words, **options):
+        return subprocess.run(
+            ["nsenter", f"--target={self.pid}", "--net", program, "-F", "none", "-i", str(key),
+             "-o", f"BindAddress={source}", "-o", "BatchMode=yes", "-o", "ConnectTimeout=10",
+             "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null",
+             "-o", "LogLevel=ERROR", *words],
+            capture_output=True, **{"timeout": 60, "text": True, **options})
+
     def ssh(self, key, *command, user="root", source="127.0.0.1", options=(), **run_options):
         """Runs a command over ssh, from the address `source`."""
-        run_options = {"timeout": 60, "text": True, **run_options}
-        return subprocess.run(
-            ["nsenter", f"--target={self.pid}", "--net", "ssh", "-F", "none", "-i", str(key),
-             "-b", source, "-o", "BatchMode=yes", "-o", "ConnectTimeout=10",
-             "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null",
-             "-o", "LogLevel=ERROR", *options, f"{user}@127.0.0.1", *command],
-            capture_output=True, **run_options)
+        return self._over_ssh("ssh", key, source, *options, f"{user}@127.0.0.1", *command,
+                              **run_options)
+
+    def sftp(self, key, script):
+        """Runs the commands of `script` by sftp, as root."""
+        return self._over_ssh("sftp", key, "127.0.0.1", "-b", "-", "root@127.0.0.1", input=script)
 
     def log(self, directory="/var/log/sshd"):
         """All a multilog has written to a directory, oldest first, stamps included."""
