@@ -3,3 +3,4 @@
 #define _GNU_SOURCE
 #endif
 #include <seccomp.h>
+#include <stdlib.h>

@@ -19,7 +19,19 @@ struct Architecture: Equatable, Sendable {
         if token == 0 { return nil }
     }
 
+    /// The one that the kernel tells a filter by this number.
+    init(auditNumber: UInt32) { token = auditNumber }
+
     private init(token: UInt32) { self.token = token }
+
+    /// The name of the call with this number; nil where none is known.
+    func callName(_ number: UInt32) -> ByteString? {
+        guard let name = seccomp_syscall_resolve_num_arch(token, Int32(bitPattern: number)) else {
+            return SystemCalls.unifiedName(of: number)
+        }
+        defer { free(name) }
+        return ByteString(cString: name)
+    }
 
     var isX32: Bool { token == Architecture(libseccompName: "x32")?.token }
 
@@ -36,7 +48,7 @@ struct Architecture: Equatable, Sendable {
 
     /// Its name in libseccomp.
     var name: ByteString {
-        words(of: Architecture.names).first { Architecture(libseccompName: $0) == self }
+        WordList(Architecture.names).words.first { Architecture(libseccompName: $0) == self }
             ?? "unknown"
     }
 

@@ -77,9 +77,10 @@ final class JSONValue {
     /// place.
     func members(_ known: StaticString) throws(Failure) -> [JSONValue?] {
         guard case .object(let members) = content else { throw mistake("not an object") }
-        var places = [JSONValue?](repeating: nil, count: words(of: known).count)
+        let known = WordList(known)
+        var places = [JSONValue?](repeating: nil, count: known.words.count)
         for (name, value) in members {
-            guard let place = position(of: name, in: known) else {
+            guard let place = known.index(of: name) else {
                 throw value.mistake("unknown field")
             }
             places[place] = value
@@ -105,7 +106,7 @@ final class JSONValue {
     {
         let text = try text()
         let word = ByteString(text.bytes.dropFirst(prefix.count))
-        guard text.hasPrefix(prefix), let place = position(of: word, in: known) else {
+        guard text.hasPrefix(prefix), let place = WordList(known).index(of: word) else {
             throw mistake("unknown \(what) \(text)")
         }
         return place

@@ -55,7 +55,7 @@ struct Clause: Equatable, Sendable {
 
 /// What is allowed to whom is decided elsewhere; this is which system calls are. For a call, the
 /// first clause whose condition holds decides; without one, the default does.
-struct Policy: Equatable, Sendable {
+public struct Policy: Equatable, Sendable {
     /// For calls that are not listed and calls of which no clause holds.
     var defaultAction: FilterAction = .killProcess
     /// The clauses of a call, by its number.

@@ -1,18 +1,21 @@
 import Linux
 
 /// A policy in any of the formats, read but not compiled.
-enum PolicySource {
+public enum PolicySource {
     /// Names and groups of calls, or a file of minijail's format.
     case policy(Policy)
     /// JSON of OCI's or Docker's.
     case profile(Profile)
+    /// What seccomprules(8) has compiled.
+    case compiled(SystemCallFilter)
 
     /// The most bytes a file may have.
     private static let sizeLimit = 1 << 20
 
     /// What the user names: a list of calls when it begins with `@` or `~`, else a file. A mistake in
     /// it fails with exit code 100, a file that cannot be read with 111.
-    static func named(_ name: ByteString, _ circumstances: Circumstances? = nil) throws(Failure)
+    public static func named(_ name: ByteString, _ circumstances: Circumstances? = nil)
+        throws(Failure)
         -> PolicySource
     {
         if name.hasPrefix("@") || name.hasPrefix("~") {
@@ -26,9 +29,14 @@ enum PolicySource {
     }
 
     /// What `text` is, by how it begins; `file` is its name in messages.
-    static func read(_ text: [UInt8], file: ByteString, _ circumstances: Circumstances? = nil)
+    public static func read(
+        _ text: [UInt8], file: ByteString, _ circumstances: Circumstances? = nil
+    )
         throws(Failure) -> PolicySource
     {
+        if SystemCallFilter.isFile(text) {
+            return .compiled(try SystemCallFilter(file: text, name: file))
+        }
         if !isJSON(text) { return .policy(try PolicyReader.read(text, file: file)) }
         let circumstances =
             if let circumstances { circumstances } else { try Circumstances.current() }
@@ -45,10 +53,11 @@ enum PolicySource {
     }
 
     /// Compiles it.
-    func filter() throws(Failure) -> SystemCallFilter {
+    public func filter() throws(Failure) -> SystemCallFilter {
         switch self {
         case .policy(let policy): try SystemCallFilter(policy)
         case .profile(let profile): try SystemCallFilter(profile)
+        case .compiled(let filter): filter
         }
     }
 }
@@ -57,5 +66,22 @@ extension SystemCallFilter {
     /// Compiles what the user names: a list of calls when it begins with `@` or `~`, else a file.
     public init(policy: ByteString) throws(Failure) {
         self = try PolicySource.named(policy).filter()
+    }
+
+    /// Takes what seccomprules(8) compiled to the file `path`; anything else fails with exit code 111.
+    public init(compiled path: ByteString) throws(Failure) {
+        guard case .compiled(let filter) = try PolicySource.named(path) else {
+            throw Failure("\(path) is not a compiled policy")
+        }
+        self = filter
+    }
+
+    /// Compiles `source` to the file `temporary` and moves that to `target`, so that programs see the
+    /// old policy or the new one.
+    public static func compile(
+        _ source: PolicySource, to target: ByteString, through temporary: ByteString
+    ) throws(Failure) {
+        let file = try createFile(temporary)
+        try publish(file, try source.filter().file, temporary, as: target)
     }
 }

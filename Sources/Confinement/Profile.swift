@@ -4,7 +4,7 @@ import Linux
 /// A profile in the JSON of OCI and Docker, its conditions on the machine resolved. What its rules
 /// mean together is what libseccomp makes of them, as under podman and Docker: the rules of one call
 /// are merged, not gone through in order.
-struct Profile {
+public struct Profile {
     /// What becomes of some calls.
     struct Rule {
         /// Where it is written, and the calls' names.
@@ -13,6 +13,15 @@ struct Profile {
         var action: FilterAction
         /// All hold. None at all: always.
         var arguments: [scmp_arg_cmp] = []
+
+        /// What libseccomp is told. As in runc, two comparisons of one argument, of which libseccomp
+        /// knows only one in a rule, become a rule each, and so do all others with them.
+        var alternatives: [[scmp_arg_cmp]] {
+            let isTwice = arguments.contains { one in
+                arguments.lazy.filter { $0.arg == one.arg }.count > 1
+            }
+            return isTwice ? arguments.map { [$0] } : [arguments]
+        }
     }
 
     var defaultAction: FilterAction
@@ -71,16 +80,12 @@ extension SystemCallFilter {
 }
 
 extension Profile.Rule {
-    /// Adds it to libseccomp's filter. As in runc, two comparisons of one argument, of which
-    /// libseccomp knows only one in a rule, become a rule each, and so do all others with them.
+    /// Adds it to libseccomp's filter.
     fileprivate func add(to context: scmp_filter_ctx) throws(Failure) {
-        let isTwice = arguments.contains { one in
-            arguments.lazy.filter { $0.arg == one.arg }.count > 1
-        }
         for name in names {
             let number = name.withCString { seccomp_syscall_resolve_name($0) }
             if number == __NR_SCMP_ERROR { continue }
-            for comparisons in isTwice ? arguments.map({ [$0] }) : [arguments] {
+            for comparisons in alternatives {
                 let result = seccomp_rule_add_array(
                     context, action.rawValue, number, UInt32(comparisons.count), comparisons)
                 if result == -Errno.exists.code {

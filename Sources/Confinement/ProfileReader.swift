@@ -2,14 +2,14 @@ import CSeccomp
 import Linux
 
 /// What the conditions of a profile's rules are about.
-struct Circumstances: Sendable {
+public struct Circumstances: Sendable {
     /// The capabilities that the program can ever hold.
-    var bounding: CapabilitySet
+    public var bounding: CapabilitySet
     /// The kernel's version, `6.1` say, as major and minor.
-    var kernel: (major: UInt, minor: UInt)
+    public var kernel: (major: UInt, minor: UInt)
 
     /// Those of this process.
-    static func current() throws(Failure) -> Circumstances {
+    public static func current() throws(Failure) -> Circumstances {
         do throws(SystemError) {
             let release = try kernelRelease()
             return Circumstances(
@@ -19,7 +19,7 @@ struct Circumstances: Sendable {
     }
 
     /// The version that `text` begins with; nil without one.
-    static func version(_ text: ByteString) -> (major: UInt, minor: UInt)? {
+    public static func version(_ text: ByteString) -> (major: UInt, minor: UInt)? {
         let (major, length) = scanDecimal(text.bytes)
         let rest = text.bytes.dropFirst(length)
         let (minor, minorLength) = scanDecimal(rest.dropFirst())

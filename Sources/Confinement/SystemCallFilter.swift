@@ -110,6 +110,9 @@ func libseccompProgram(
     _ defaultAction: FilterAction, _ architectures: [Architecture] = [],
     _ addRules: (scmp_filter_ctx) throws(Failure) -> Void
 ) throws(Failure) -> [FilterInstruction] {
+    // What the kernel knows is found out when it gets the filter. libseccomp would ask it now, and
+    // compile nothing where a filter forbids seccomp(2).
+    try check(seccomp_api_set(3))
     guard let context = seccomp_init(defaultAction.rawValue) else {
         throw Failure("unable to compile", .noMemory)
     }

@@ -7,7 +7,7 @@ enum SystemCallGroups {
     /// The members of the group called `name`, which begins with `@`; nil when there is none.
     static func members(of name: ByteString) -> [ByteString]? {
         for group in all where name.isSpelled(group.name) {
-            return words(of: group.members)
+            return WordList(group.members).words
         }
         return nil
     }

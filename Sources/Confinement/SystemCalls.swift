@@ -21,6 +21,11 @@ enum SystemCalls {
         return unifiedNumber(of: name).map { .number($0) } ?? .unknown
     }
 
+    /// The name of a call that all architectures have under this number.
+    static func unifiedName(of number: UInt32) -> ByteString? {
+        unified.first { $0.number == Int32(bitPattern: number) }.map { "\($0.name)" }
+    }
+
     /// The number of a call that all architectures have under one.
     static func unifiedNumber(of name: ByteString) -> Int32? {
         unified.first { name.isSpelled($0.name) }?.number

@@ -272,20 +272,8 @@ public func contents(of path: ByteString, limit: Int, in directory: Directory = 
     throws(SystemError) -> [UInt8]
 {
     let file = try openFile(path, .read, in: directory)
-    var bytes: [UInt8] = []
-    var block = [UInt8](repeating: 0, count: min(limit + 1, 65536))
-    while true {
-        let count = try block.withUnsafeMutableBufferPointer {
-            (buffer) throws(SystemError) -> Int in
-            do throws(SystemError) {
-                return try file.read(into: UnsafeMutableRawBufferPointer(buffer))
-            } catch {
-                throw SystemError("read", error.errno, subject: path)
-            }
-        }
-        if count == 0 { return bytes }
-        bytes.append(contentsOf: block[..<count])
-        if bytes.count > limit { throw SystemError("read", Errno(EFBIG), subject: path) }
+    do throws(SystemError) { return try contents(of: file.number, limit: limit) } catch {
+        throw SystemError("read", error.errno, subject: path)
     }
 }
 

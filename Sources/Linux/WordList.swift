@@ -6,7 +6,8 @@ public struct WordList: Sendable {
     /// The words of `text`.
     public init(_ text: StaticString) { self.text = text }
 
-    private var words: [ByteString] {
+    /// The words, in order.
+    public var words: [ByteString] {
         ByteString(text).parts(separatedBy: UInt8(ascii: " "))
     }
 

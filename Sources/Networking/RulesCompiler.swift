@@ -6,7 +6,7 @@ import Linux
 public func compileRules(from input: Int32, to target: ByteString, through temporary: ByteString)
     throws(Failure)
 {
-    let file = try created(temporary)
+    let file = try createFile(temporary)
     var compiler = AccessRuleCompiler()
     try forEachLine(of: input) { (line) throws(Failure) in
         do throws(AccessRuleError) { try compiler.add(line) } catch {
@@ -15,20 +15,7 @@ public func compileRules(from input: Int32, to target: ByteString, through tempo
     }
     let bytes: [UInt8]
     do { bytes = try compiler.finish() } catch { throw explain(error, temporary) }
-    do {
-        try writeAll(file.number, bytes)
-        try synchronize(file)
-        try file.close()
-    } catch { throw error.explained("unable to write to \(temporary)") }
-    do { try rename(temporary, to: target) } catch {
-        throw error.explained("unable to move \(temporary) to \(target)")
-    }
-}
-
-private func created(_ path: ByteString) throws(Failure) -> Descriptor {
-    do { return try openFile(path, .truncate) } catch {
-        throw error.explained("unable to create \(path)")
-    }
+    try publish(file, bytes, temporary, as: target)
 }
 
 private func explain(_ error: AccessRuleError, _ temporary: ByteString) -> Failure {

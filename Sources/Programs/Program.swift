@@ -59,6 +59,7 @@ struct Program: Sendable {
         Program("readproctitle", "show what is read in the process title", readproctitle),
         Program("recordio", "show what a program reads and writes", recordio),
         Program(stage: "seccomp", "run a program with system calls forbidden", seccomp),
+        Program("seccomprules", "compile or explain a policy of system calls", seccomprules),
         Program(stage: "setcaps", "run a program with fewer capabilities", setcaps),
         Program(stage: "setlock", "run a program with a file locked", setlock),
         Program(stage: "setuidgid", "run a program as an account", setuidgid),

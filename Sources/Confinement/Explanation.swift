@@ -1,0 +1,139 @@
+import CSeccomp
+import Linux
+
+/// What becomes of every call under a policy, as a table for people: name, number, action. The policy
+/// is as for `SystemCallFilter(policy:)`, or standard input when there is none.
+public func explain(_ source: PolicySource) throws(Failure) -> [UInt8] {
+    let filter = try source.filter()
+    let native = Architecture.native.auditNumber
+    var table = Table()
+    for number in 0...UInt32(SystemCalls.highest) {
+        guard let name = Architecture.native.callName(number) else { continue }
+        let answers = filter.answers(to: number, of: native)
+        var text = joined(answers.map { $0.text }, " or ")
+        if answers.count > 1 { text = source.conditions(of: number, name) ?? text }
+        table.add(name, "\(number)", text)
+    }
+    let newer = filter.answers(to: UInt32(SystemCalls.highest) + 1, of: native)
+    table.add("newer calls", "", joined(newer.map { $0.text }, " or "))
+    let others = filter.answers(to: 0, of: 0)
+    table.add("other architectures", "", joined(others.map { $0.text }, " or "))
+    for name in source.unknownNames { table.add(name, "", "not known, passed over") }
+    return table.bytes
+}
+
+/// Lines in three columns.
+private struct Table {
+    var bytes: [UInt8] = []
+
+    mutating func add(_ name: ByteString, _ number: ByteString, _ text: ByteString) {
+        let blank = UInt8(ascii: " ")
+        bytes +=
+            name.bytes + [UInt8](repeating: blank, count: max(1, 30 - name.count - number.count))
+        bytes += number.bytes + [blank, blank] + text.bytes + [UInt8(ascii: "\n")]
+    }
+}
+
+private func joined(_ parts: [ByteString], _ separator: StaticString) -> ByteString {
+    var text = parts.first ?? "cannot be told"
+    for part in parts.dropFirst() { text.append("\(separator)\(part)" as ByteString) }
+    return text
+}
+
+extension PolicySource {
+    /// A call's conditions and actions as they are written; nil for what has been compiled.
+    fileprivate func conditions(of number: UInt32, _ name: ByteString) -> ByteString? {
+        switch self {
+        case .compiled: return nil
+        case .policy(let policy):
+            var parts: [ByteString] = []
+            for clause in policy.clauses[Int32(number), default: []] {
+                let condition = joined(
+                    clause.condition.map { joined($0.map { $0.text }, " && ") }, " || ")
+                parts.append(
+                    clause.isUnconditional
+                        ? "else \(clause.action.text)" : "\(condition): \(clause.action.text)")
+                if clause.isUnconditional { return joined(parts, "; ") }
+            }
+            return joined(parts + ["else \(policy.defaultAction.text)"], "; ")
+        case .profile(let profile):
+            let rules = profile.effectiveRules.filter { $0.names.contains(name) }
+            let parts = rules.map { rule -> ByteString in
+                let condition = joined(
+                    rule.alternatives.map { joined($0.map { $0.text }, " && ") }, " || ")
+                return "\(condition): \(rule.action.text)"
+            }
+            return joined(parts + ["else \(profile.defaultAction.text)"], "; ")
+        }
+    }
+
+    fileprivate var unknownNames: [ByteString] {
+        if case .profile(let profile) = self { return profile.unknownNames }
+        return []
+    }
+}
+
+extension FilterAction {
+    /// In the words of minijail's policies.
+    var text: ByteString {
+        switch self {
+        case .allow: "allow"
+        case .log: "log"
+        case .trap: "trap"
+        case .killThread: "kill-thread"
+        case .killProcess: "kill-process"
+        default: isTrace ? "trace" : "return \(errorName(Int32(rawValue & 0xffff)))"
+        }
+    }
+}
+
+/// An error's name, or its number where there is none here.
+private func errorName(_ code: Int32) -> ByteString {
+    let names = WordList(
+        """
+        EPERM ENOENT ESRCH EINTR EIO ENXIO E2BIG ENOEXEC EBADF ECHILD EAGAIN ENOMEM EACCES EFAULT \
+        EBUSY EEXIST EXDEV ENODEV ENOTDIR EISDIR EINVAL ENFILE EMFILE ENOTTY EFBIG ENOSPC \
+        ESPIPE EROFS EMLINK EPIPE EDOM ERANGE ENOSYS ELOOP EOPNOTSUPP EAFNOSUPPORT ETIMEDOUT
+        """)
+    return names.words.first { namedConstant($0) == UInt64(code) } ?? "\(code)"
+}
+
+extension Comparison {
+    fileprivate var text: ByteString {
+        let sign: StaticString =
+            switch relation {
+            case .equal: "=="
+            case .notEqual: "!="
+            case .less: "<"
+            case .lessOrEqual: "<="
+            case .greater: ">"
+            case .greaterOrEqual: ">="
+            case .anyBit: "&"
+            case .onlyBits: "in"
+            }
+        return "arg\(argument) \(sign) \(hexadecimal(value))"
+    }
+}
+
+extension scmp_arg_cmp {
+    fileprivate var text: ByteString {
+        if op == SCMP_CMP_MASKED_EQ {
+            return "arg\(arg) & \(hexadecimal(datum_a)) == \(hexadecimal(datum_b))"
+        }
+        let sign = WordList("!= < <= == >= >")[Int(op.rawValue) - 1]
+        return "arg\(arg) \(sign) \(hexadecimal(datum_a))"
+    }
+}
+
+/// A number as it is written in C, small ones in decimal.
+func hexadecimal(_ value: UInt64) -> ByteString {
+    if value < 10 { return "\(value)" }
+    var digits: [UInt8] = []
+    var rest = value
+    while rest != 0 {
+        let digit = UInt8(rest & 15)
+        digits.append(digit < 10 ? 48 + digit : 87 + digit)
+        rest >>= 4
+    }
+    return ByteString("0x".utf8 + digits.reversed())
+}

@@ -1,0 +1,66 @@
+import Linux
+
+// A filter run outside the kernel, to tell what it says of calls that nobody has made.
+extension SystemCallFilter {
+    /// The answers that the filter can give, each once, when `word` tells the 32 bits at an offset of
+    /// struct seccomp_data, or nil where they may be anything. None for a filter with instructions that
+    /// no compiler of filters makes.
+    func answers(_ word: (UInt32) -> UInt32?) -> [FilterAction] {
+        var answers: [FilterAction] = []
+        // What the accumulator can hold at each instruction; nil is anything. Jumps only go forward, so
+        // that all is known of an instruction when it is reached.
+        var accumulators = [[UInt32?]](repeating: [], count: instructions.count)
+        if !accumulators.isEmpty { accumulators[0] = [0] }
+        for (place, instruction) in instructions.enumerated() {
+            for accumulator in accumulators[place] {
+                if instruction.code == 0x06 {
+                    let action = FilterAction(rawValue: instruction.value)
+                    if !answers.contains(action) { answers.append(action) }
+                    continue
+                }
+                guard let step = instruction.step(accumulator, word) else { return [] }
+                for distance in step.distances {
+                    let next = place + 1 + distance
+                    guard next < accumulators.count else { return [] }
+                    if !accumulators[next].contains(step.accumulator) {
+                        accumulators[next].append(step.accumulator)
+                    }
+                }
+            }
+        }
+        return answers
+    }
+
+    /// The answers to a call whose arguments may be anything.
+    func answers(to number: UInt32, of architecture: UInt32) -> [FilterAction] {
+        answers { offset in
+            switch offset {
+            case FilterAssembler.Field.number: number
+            case FilterAssembler.Field.architecture: architecture
+            default: nil
+            }
+        }
+    }
+}
+
+extension FilterInstruction {
+    /// What the accumulator holds afterwards, and how many instructions may be skipped; nil for an
+    /// instruction that is not known.
+    fileprivate func step(_ accumulator: UInt32?, _ word: (UInt32) -> UInt32?)
+        -> (accumulator: UInt32?, distances: [Int])?
+    {
+        let holds: Bool?
+        switch code {
+        case 0x05: return (accumulator, [Int(value)])
+        case 0x20: return (word(value), [0])
+        case 0x54: return (accumulator.map { $0 & value }, [0])
+        case 0x15: holds = accumulator.map { $0 == value }
+        case 0x25: holds = accumulator.map { $0 > value }
+        case 0x35: holds = accumulator.map { $0 >= value }
+        case 0x45: holds = accumulator.map { $0 & value != 0 }
+        default: return nil
+        }
+        let (ifTrue, ifFalse) = (Int(skipIfTrue), Int(skipIfFalse))
+        return (accumulator, holds.map { [$0 ? ifTrue : ifFalse] } ?? [ifTrue, ifFalse])
+    }
+}
