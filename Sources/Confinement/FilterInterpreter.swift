@@ -41,6 +41,11 @@ extension SystemCallFilter {
             }
         }
     }
+
+    /// The answer to a call that is made.
+    func answer(to notice: SystemCallNotice) -> FilterAction {
+        answers { notice.word(at: $0) }.first ?? .killProcess
+    }
 }
 
 extension FilterInstruction {

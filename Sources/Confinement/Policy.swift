@@ -24,6 +24,9 @@ struct FilterAction: Equatable, Sendable {
     /// The kind of action, without the number that goes with it.
     var kind: UInt32 { rawValue & 0xffff_0000 }
 
+    /// Whether the call fails with an error number.
+    var isFailure: Bool { kind == FilterAction.fail(Errno(0)).rawValue }
+
     /// Whether a tracer is told.
     var isTrace: Bool { kind == FilterAction.trace(0).rawValue }
 }

@@ -50,13 +50,14 @@ extension CurrentProcess {
     }
 
     /// Puts a seccomp filter on this process and its descendants, for good. The kernel wants
-    /// no_new_privs or CAP_SYS_ADMIN. Returns what it has to return under these flags, else 0.
-    /// seccomp(2) SECCOMP_SET_MODE_FILTER.
-    @discardableResult
-    public static func install(filter: [FilterInstruction], flags: FilterFlags = [])
-        throws(SystemError) -> Int32
-    {
-        try filter.withUnsafeBufferPointer { (instructions) throws(SystemError) -> Int32 in
+    /// no_new_privs or CAP_SYS_ADMIN. `next` gets what the call returns, the listener if `flags` ask for
+    /// one; before that, not even memory is taken or given back, since calls may wait for an answer by
+    /// then. seccomp(2) SECCOMP_SET_MODE_FILTER.
+    public static func install(
+        filter: [FilterInstruction], flags: FilterFlags = [],
+        _ next: (Int32) throws(SystemError) -> Void = { (_) throws(SystemError) in }
+    ) throws(SystemError) {
+        try filter.withUnsafeBufferPointer { (instructions) throws(SystemError) in
             let count = UInt16(exactly: instructions.count)
             guard let count, let base = instructions.baseAddress else {
                 throw SystemError("seccomp", .invalid)
@@ -65,13 +66,13 @@ extension CurrentProcess {
             program.len = count
             program.filter = UnsafeMutablePointer(
                 mutating: UnsafeRawPointer(base).assumingMemoryBound(to: sock_filter.self))
-            return try withUnsafePointer(to: &program) { (program) throws(SystemError) -> Int32 in
-                Int32(
-                    truncatingIfNeeded: try Kernel.call("seccomp") {
-                        cl_syscall(
-                            Int(SYS_seccomp), Int(SECCOMP_SET_MODE_FILTER), Int(flags.rawValue),
-                            Int(bitPattern: program), 0)
-                    })
+            try withUnsafePointer(to: &program) { (program) throws(SystemError) in
+                let result = try Kernel.call("seccomp") {
+                    cl_syscall(
+                        Int(SYS_seccomp), Int(SECCOMP_SET_MODE_FILTER), Int(flags.rawValue),
+                        Int(bitPattern: program), 0)
+                }
+                try next(Int32(truncatingIfNeeded: result))
             }
         }
     }

@@ -40,6 +40,8 @@ public struct Signal: Equatable, Hashable, Sendable {
     public static let terminalOutput = Signal(SIGTTOU)
     /// SIGWINCH.
     public static let windowChange = Signal(SIGWINCH)
+    /// SIGSYS.
+    public static let badSystemCall = Signal(SIGSYS)
     /// SIGPWR.
     public static let power = Signal(SIGPWR)
 }

@@ -6,6 +6,18 @@ public func makeUnixSocket(nonBlocking: Bool = false) throws(SystemError) -> Des
     return Descriptor(owning: try Kernel.call("socket") { socket(AF_UNIX, Int32(kind), 0) })
 }
 
+/// Makes two UNIX-domain stream sockets that are connected to each other. socketpair(2).
+public func makeUnixSocketPair() throws(SystemError) -> (Int32, Int32) {
+    var ends: (Int32, Int32) = (-1, -1)
+    let kind = Int32(CL_SOCK_STREAM | CL_SOCK_CLOEXEC)
+    _ = try Kernel.call("socketpair") {
+        withUnsafeMutableBytes(of: &ends) {
+            socketpair(AF_UNIX, kind, 0, $0.baseAddress?.assumingMemoryBound(to: Int32.self))
+        }
+    }
+    return ends
+}
+
 /// Gives a UNIX-domain socket its path, which must not exist. bind(2).
 public func bind(_ socket: borrowing Descriptor, toPath path: ByteString) throws(SystemError) {
     let number = socket.number

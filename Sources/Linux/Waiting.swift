@@ -35,6 +35,12 @@ public func poll(_ awaited: inout [Awaited], milliseconds: Int32? = nil) throws(
     }
 }
 
+/// Whether whoever was at the other end of `descriptor` is gone. poll(2) POLLHUP.
+public func hasHungUp(_ descriptor: borrowing Descriptor) throws(SystemError) -> Bool {
+    var entry = pollfd(fd: descriptor.number, events: 0, revents: 0)
+    return try Kernel.call("poll") { poll(&entry, 1, 0) } > 0
+}
+
 /// Sleeps for whole seconds; blocked signals stay pending. nanosleep(2).
 public func pause(seconds: Int) {
     var rest = timespec(tv_sec: seconds, tv_nsec: 0)

@@ -4,11 +4,20 @@ import Linux
 /// seccomp(8): forbids system calls and becomes the program.
 func seccomp(_ call: Call) throws(Failure) -> Outcome {
     let usage = Failure(
-        usage: "seccomp [ -n ] { policy | -x policy.bpf } program [ arg ... ]")
+        usage: """
+            seccomp [ -n ] [ --log | --trap ] { policy | -x policy.bpf | --learn file } program \
+            [ arg ... ]
+            """)
     var options = Options()
+    var mode: ListenerMode?
+    var learned: LearnedPolicy?
     var isCompiled = false
+    let long = [
+        LongOption("learn", takesArgument: true, letter: "λ"), LongOption("log", letter: "ω"),
+        LongOption("trap", letter: "τ"),
+    ]
     var reader = OptionReader(
-        call.arguments, short: "nx:", long: Options.words, messages: call.messages)
+        call.arguments, short: "nx:", long: Options.words + long, messages: call.messages)
     while let option = reader.next() {
         guard case .option(let letter, let value) = option else { throw usage }
         switch letter {
@@ -17,11 +26,19 @@ func seccomp(_ call: Call) throws(Failure) -> Outcome {
             if options.filter != nil { throw usage }
             options.filter = try SystemCallFilter(compiled: value)
             isCompiled = true
+        case "λ", "ω", "τ":
+            if mode != nil { throw usage }
+            mode = letter == "ω" ? .log : letter == "τ" ? .trap : .learn
+            if mode == .learn { learned = try LearnedPolicy(value) }
         default: guard try options.take(letter, value) else { throw usage }
         }
     }
     var words = call.arguments[reader.operands...]
-    if !isCompiled, let policy = words.popFirst() { try options.take(.seccomp, policy) }
-    if words.isEmpty { throw usage }
-    return try options.become(Invocation(command: words, environment: call.environment))
+    if learned == nil && !isCompiled, let policy = words.popFirst() {
+        try options.take(.seccomp, policy)
+    }
+    if words.isEmpty || learned != nil && options.filter != nil { throw usage }
+    let invocation = Invocation(command: words, environment: call.environment)
+    guard let mode else { return try options.become(invocation) }
+    return try listen(to: invocation, options, mode, learned, call.messages)
 }

@@ -174,3 +174,12 @@ class TestOtherArchitectures:
             '{"defaultAction": "SCMP_ACT_ALLOW", %s, "syscalls": [{"name": "getpid", "errnoRet": 22, '
             '"action": "SCMP_ACT_ERRNO"}]}' % architectures)
         assert self.call(kind, "seccomp", policy).stdout == b"-22\n"
+
+    def test_are_named(self, tmp_path):
+        (tmp_path / "policy").write_text("@denylist\n")
+        result = self.call("i386", "seccomp", "--log", tmp_path / "policy")
+        assert (result.returncode, result.stdout) == (0, b"own pid\n"), result
+        assert re.search(rb"would deny getpid\(.*\) of x86 by python3", result.stderr), result
+        result = self.call("i386", "seccomp", "--learn", tmp_path / "learned")
+        assert result.stdout == b"own pid\n"
+        assert b"warning: calls of other architectures cannot be learned" in result.stderr

@@ -1,0 +1,52 @@
+import Linux
+
+/// A policy that grows by what runs of a program need.
+public struct LearnedPolicy {
+    private let path: ByteString
+    private let text: [UInt8]
+    private let policy: Policy?
+
+    /// The filter of what has been learned before; nil when that is nothing.
+    public let filter: SystemCallFilter?
+
+    /// The policy in the file `path`, which need not be there. A mistake in it fails with exit code 100.
+    public init(_ path: ByteString) throws(Failure) {
+        self.path = path
+        do throws(SystemError) {
+            text = try exists(path) ? try contents(of: path, limit: 1 << 20) : []
+        } catch { throw error.explained("unable to read \(path)") }
+        if text.isEmpty {
+            policy = nil
+            filter = nil
+            return
+        }
+        guard case .policy(let policy) = try PolicySource.read(text, file: path) else {
+            throw Failure("\(path) is not in the format that can be added to", exitCode: 100)
+        }
+        self.policy = policy
+        filter = try SystemCallFilter(policy)
+    }
+
+    /// Adds the calls that `listener` heard of and puts the file in place at once. A call that the policy
+    /// decides already stays as it is. Without any new one the file stays.
+    func add(_ listener: SystemCallListener, _ messages: Messages) throws(Failure) {
+        if listener.sawOtherArchitectures {
+            messages.warning("calls of other architectures cannot be learned")
+        }
+        var names: [ByteString] = []
+        for call in listener.calls
+        where policy?.clauses[Int32(bitPattern: call)]?.last?.isUnconditional != true {
+            if let name = Architecture.native.callName(call) {
+                names.append(name)
+            } else {
+                messages.warning("call \(call) has no name and cannot be learned")
+            }
+        }
+        if names.isEmpty && !text.isEmpty { return }
+        var bytes = text
+        if bytes.last.map({ $0 != UInt8(ascii: "\n") }) == true { bytes.append(UInt8(ascii: "\n")) }
+        for name in names.sorted(by: { $0 < $1 }) { bytes += ("\(name): 1\n" as ByteString).bytes }
+        let temporary: ByteString = "\(path).new"
+        try publish(try createFile(temporary), bytes, temporary, as: path)
+    }
+}

@@ -1,0 +1,181 @@
+import Linux
+
+/// What a process that listens does with calls that a policy does not plainly allow.
+public enum ListenerMode: Sendable {
+    /// Has them named and makes them.
+    case log
+    /// Has them named and does what the policy says.
+    case trap
+    /// Collects all calls, to make a policy of them.
+    case learn
+}
+
+/// A program's calls, announced by its filter to this process, which answers them. It needs no
+/// privileges beyond those for a filter, and sees all that the program starts.
+final class SystemCallListener {
+    private let listener: Descriptor
+    private let mode: ListenerMode
+    private let filter: SystemCallFilter?
+    private let messages: Messages
+    /// Numbers of calls that were made and that the filter does not allow, when learning.
+    private(set) var calls: [UInt32] = []
+    /// Whether a call of another architecture was made.
+    private(set) var sawOtherArchitectures = false
+
+    /// Answers what `listener` tells of calls under `filter`.
+    init(
+        _ listener: consuming Descriptor, _ mode: ListenerMode, _ filter: SystemCallFilter?,
+        _ messages: Messages
+    ) {
+        self.listener = listener
+        self.mode = mode
+        self.filter = filter
+        self.messages = messages
+    }
+
+    /// Puts the filter that announces calls on this process, and sends the listener over `socket`. That
+    /// one call is not announced, since nobody could answer it. It carries a mark that nobody knows
+    /// once this process is another program.
+    static func announce(over socket: Int32, _ filter: SystemCallFilter?) throws(SystemError) {
+        var generator = SystemRandomNumberGenerator()
+        let mark = generator.next()
+        let program = announcing(filter, allBut: mark)
+        var message = DescriptorMessage()
+        try CurrentProcess.install(filter: program, flags: .newListener) {
+            (listener) throws(SystemError) in
+            do throws(SystemError) { try message.send(listener, over: socket, mark: mark) } catch {
+                // All that this process could still do would wait for ever.
+                fatalError("nobody listens")
+            }
+        }
+    }
+
+    /// The filter that lets a sendmsg(2) with `mark` pass and then asks `filter`.
+    @inline(never)
+    private static func announcing(_ filter: SystemCallFilter?, allBut mark: UInt64)
+        -> [FilterInstruction]
+    {
+        var assembler = FilterAssembler(before: announcing(filter))
+        let start = assembler.start
+        let allowed = assembler.end(.allow)
+        let isMarked = Comparison(argument: 3, relation: .equal, value: mark)
+        var next = assembler.branch(isMarked, ifTrue: allowed, ifFalse: start)
+        if case .number(let number) = SystemCalls.meaning(of: "sendmsg") {
+            next = assembler.branch(.equal, UInt32(number), ifTrue: next, ifFalse: start)
+        }
+        next = assembler.load(FilterAssembler.Field.number, then: next)
+        next = assembler.branch(
+            .equal, Architecture.native.auditNumber, ifTrue: next, ifFalse: start)
+        _ = assembler.load(FilterAssembler.Field.architecture, then: next)
+        return assembler.program
+    }
+
+    /// The filter with an announcement in place of all but permission.
+    private static func announcing(_ filter: SystemCallFilter?) -> [FilterInstruction] {
+        let announcement: UInt32 = 0x7fc0_0000
+        guard let filter else { return [FilterInstruction(0x06, announcement)] }
+        return filter.instructions.map { instruction in
+            var instruction = instruction
+            if instruction.code == 0x06, instruction.value != FilterAction.allow.rawValue {
+                instruction.value = announcement
+            }
+            return instruction
+        }
+    }
+
+    /// Answers calls until the child `program` and all that it started have ended, and passes
+    /// `signals`, which this process has blocked, on to it. Once it has ended, TERM is for this process
+    /// and ends the wait for what it left behind. Returns how it ended.
+    func run(_ program: ProcessID, _ signals: borrowing SignalDescriptor) throws(SystemError)
+        -> WaitResult
+    {
+        var awaited = [Awaited(listener.number), Awaited(signals.descriptor.number)]
+        var end = WaitResult.nothingYet
+        while true {
+            try poll(&awaited)
+            while let signal = try signals.next() {
+                if end != .nothingYet {
+                    if signal == .terminate { return end }
+                } else if signal == .child {
+                    // Kernels before 6.11 say that nobody calls any more when all are reaped.
+                    end = try reap(program)
+                } else {
+                    try send(signal, to: program)
+                }
+            }
+            if !awaited[0].isReady { continue }
+            if try hasHungUp(listener) {
+                return end == .nothingYet ? try reap(program, block: true) : end
+            }
+            do throws(SystemError) {
+                try answer(try SystemCallNotice(from: listener))
+            } catch {
+                // Who called is gone before it was heard.
+                if error.errno != .noEntry { throw error }
+            }
+        }
+    }
+
+    private func answer(_ notice: SystemCallNotice) throws(SystemError) {
+        let action = filter?.answer(to: notice) ?? .killProcess
+        var errno: Errno?
+        if mode == .learn {
+            if action != .allow { learn(notice) }
+        } else {
+            messages.line(describe(notice, action))
+            if mode == .trap && action != .log { errno = try enforce(action, on: notice) }
+        }
+        try notice.answer(errno, to: listener)
+    }
+
+    private func learn(_ notice: SystemCallNotice) {
+        let isNative = notice.architecture == Architecture.native.auditNumber
+        if !isNative || notice.number >= Architecture.x32Bit {
+            sawOtherArchitectures = true
+        } else if !calls.contains(notice.number) {
+            calls.append(notice.number)
+        }
+    }
+
+    /// Does to who calls what the filter would have done; returns what the call fails with.
+    private func enforce(_ action: FilterAction, on notice: SystemCallNotice)
+        throws(SystemError) -> Errno
+    {
+        if action.isFailure { return Errno(Int32(action.rawValue & 0xffff)) }
+        if action.isTrace { return .noSystemCall }
+        if try !notice.isWaiting(on: listener) { return .noSystemCall }
+        let signal = action == .trap ? Signal.badSystemCall : Signal.kill
+        do throws(SystemError) {
+            // 0 would be all of this process's group.
+            if notice.process == 0 { throw SystemError("kill", .noProcess) }
+            try send(signal, to: notice.process)
+        } catch { messages.warning("unable to end the process", error.errno) }
+        return .noSystemCall
+    }
+
+    /// `denied mount(0x0, …) of x86_64 by sh (pid 7): return EPERM`.
+    private func describe(_ notice: SystemCallNotice, _ action: FilterAction) -> ByteString {
+        let architecture = Architecture(auditNumber: notice.architecture)
+        let name = architecture.callName(notice.number) ?? "\(notice.number)"
+        var arguments: ByteString = ""
+        for (index, argument) in notice.arguments.enumerated() {
+            if index > 0 { arguments.append(", " as ByteString) }
+            arguments.append(hexadecimal(argument))
+        }
+        let program = programName(of: notice.process)
+        let verb: StaticString = mode == .log ? "would deny" : "denied"
+        return """
+            \(verb) \(name)(\(arguments)) of \(architecture.name) by \(program) \
+            (pid \(notice.process)): \(action.text)
+            """
+    }
+}
+
+/// The program that a process runs, as ps(1) shows it.
+private func programName(of process: ProcessID) -> ByteString {
+    do throws(SystemError) {
+        let text = try contents(of: "/proc/\(process)/comm", limit: 4096)
+        // A program can give itself any name.
+        return ByteString(text.dropLast().map { (0x20...0x7e).contains($0) ? $0 : 0x3f })
+    } catch { return "an unknown program" }
+}
