@@ -124,7 +124,7 @@ def test_every_command_works(home):
 def test_the_capabilities_of_the_compose_file_are_those_of_the_tutorial():
     compose = (ROOT / "examples/compose.yaml").read_text()
     added = re.search(r"cap_add:\n(.*?)\n    \w", compose, re.S)[1]
-    wanted = re.search(r"--cap-add (\S+)", TUTORIAL.read_text())[1]
+    wanted = re.search(r"--cap-drop ALL --cap-add (\S+)", TUTORIAL.read_text())[1]
     assert sorted(re.findall(r"- (\w+)", added)) == sorted(wanted.split(","))
 
 
@@ -132,7 +132,7 @@ def test_a_login_needs_no_other_capability(engine, key, start):
     """sshd, tcpserver and the logger with what the examples leave them, and no new privileges."""
     if engine.name != "podman":
         pytest.skip("without an engine nothing is dropped")
-    wanted = re.search(r"--cap-add (\S+)", TUTORIAL.read_text())[1].split(",")
+    wanted = re.search(r"--cap-drop ALL --cap-add (\S+)", TUTORIAL.read_text())[1].split(",")
     container = start(volumes=[(f"{key}.pub", "/root/.ssh/authorized_keys")], only=wanted)
     wait_for(lambda: container.ssh(key, "true").returncode == 0, "a login", 20)
     assert container.ssh(key, "tty", options=["-tt"]).stdout.startswith("/dev/pts/")
