@@ -532,17 +532,47 @@ def test_connections_per_prefix():
             connection.close()
 
 
+def loaded():
+    """A prefix by which sysinfo(2) tells of a load of two and a half, whatever the machine does."""
+    poked = struct.pack("=QQ", 1, int(2.5 * 65536)).hex()
+    return ("strace", "-f", *inject(f"sysinfo:poke_exit=@arg1={poked}")[1:])
+
+
 @pytest.mark.parametrize("options", [FAST, ("-v", "-R", "-H")], ids=["at-once", "by-copy"])
 def test_load(options):
-    """The load is what sysinfo(2) says: two and a half here, whatever the machine does."""
-    poked = struct.pack("=QQ", 1, int(2.5 * 65536)).hex()
-    before = ("strace", "-f", *inject(f"sysinfo:poke_exit=@arg1={poked}")[1:])
     for limit, seen in [("249", b""), ("250", b"in\n"), ("0", b"in\n")]:
         with tcpserver(*options, child=("echo", "in"), env=environment(MAXLOAD=limit),
-                       before=before) as server:
+                       before=loaded()) as server:
             assert talk(server.port)[0] == seen
             denials = re.findall(rb"deny \d+ .* (\S+)\n", server.log)
             assert denials == ([] if seen else [b"MAXLOAD:250"])
+
+
+@pytest.mark.parametrize("variable, low, high", [
+    ("MAXLOAD", "249", "250"), ("MAXCONNIP", "0", "9"), ("MAXCONNC", "0", "9"),
+    ("MAXCONN4", "0/8", "9/8"), ("MAXCONN6", "0/64", "9/64"), ("MAXRATE", "0", "9/1"),
+])
+def test_each_limit_by_rule_and_by_environment(tmp_path, variable, low, high):
+    """The rule's word counts where there are both, and its message is given."""
+    message = f"DIEMSG_{variable}"
+    compile_rules(tmp_path, f"""
+127.0.9.1:allow,{variable}="{low}",{message}="by rule"
+127.0.9.2:allow,{variable}="{high}"
+[2001:db8::1]:allow,{variable}="{low}",{message}="by rule"
+[2001:db8::2]:allow,{variable}="{high}"
+:allow
+""".encode())
+    prefix, other = ("2001:db8::", "2001:db8::3") if variable == "MAXCONN6" else ("127.0.9.", "127.0.9.3")
+    for value, answers in [(low, [b"by rule\r\n", b"in\n", b"by environment\r\n"]),
+                           (high, [b"by rule\r\n", b"in\n", b"in\n"])]:
+        env = environment(**{variable: value, message: "by environment"})
+        with tcpserver(*FAST, "-x", "rules.cdb", "--proxy", "127.0.0.1", child=("echo", "in"),
+                       env=env, cwd=tmp_path, before=loaded() if variable == "MAXLOAD" else ()) as server:
+            for source, answer in zip([prefix + "1", prefix + "2", other], answers):
+                family = "TCP6" if ":" in source else "TCP4"
+                header = f"PROXY {family} {source} {source} 1 2\r\n".encode()
+                assert talk(server.port, header)[0] == answer, (variable, value, source)
+            server.wait_for_log(rb" %s:" % variable.encode(), 3 - answers.count(b"in\n"))
 
 
 def test_banner_to_a_client_that_reads_late():
