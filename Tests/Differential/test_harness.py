@@ -1,10 +1,12 @@
 """The harness itself."""
 
 import os
+import pathlib
 
 import pytest
 
 from apus import BIN
+from differences import DIFFERENCES
 from harness import Case, ending_all, outcome
 
 
@@ -30,3 +32,12 @@ def test_processes_from_before_are_left_alone():
     assert os.waitpid(pid, os.WNOHANG) == (0, 0)
     os.kill(pid, 9)
     os.waitpid(pid, 0)
+
+
+def test_every_difference_is_of_a_case():
+    here = pathlib.Path(__file__).parent
+    cases = "".join(path.read_text() for path in here.glob("test_*.py"))
+    for name in [name for names in DIFFERENCES.values() for name in names]:
+        # Some tests put a word in front of the names they are given.
+        parts = [name, name.partition(": ")[2], name.partition("-")[2]]
+        assert any(f'"{part}"' in cases for part in parts if part), name

@@ -2,16 +2,7 @@
 
 import pytest
 
-import harness
 from harness import TAI64N, Case, compare
-
-# What this file's cases may differ in, and why.
-DIFFERENCES = {
-    "processor: crashes once": "the original warns twice and pauses twice, with a stale error text",
-    "stdin: not blocking": "the original takes an empty pipe for its end and goes",
-    "directory: a bad option": "--on-stall= is ours; for the original it is a pattern",
-}
-harness.DIFFERENCES.update(DIFFERENCES)
 
 ODD = b"a\0b\n\0\n\xff\xfe\x80\n\r\n\ttab \n\x1b[0m\n\n"
 NUMBERS = b"".join(b"%d\n" % number for number in range(5000))

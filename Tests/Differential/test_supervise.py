@@ -2,13 +2,7 @@
 
 import pytest
 
-import harness
 from harness import Case, compare
-
-harness.DIFFERENCES |= {
-    "supervise: control is a directory":
-        "says that it is no FIFO; the original, that it cannot be written",
-}
 
 # A status file is stamp, process id, paused, want: only the last two are the same each time.
 STATUS = (rb"(?s)^@\0\0\0.{12}([\0\1])([ud\0])$", rb"STATUS \1\2")

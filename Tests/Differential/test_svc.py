@@ -2,17 +2,7 @@
 
 import pytest
 
-import harness
 from harness import Case, compare
-
-harness.DIFFERENCES |= {
-    "svc: letters of daemontools-encore and runit":
-        "-q -1 -2 -w are sent; daemontools' supervise ignores them",
-    "svc: unknown letter beyond ASCII":
-        "the line names the word: the C library has no letter for a byte beyond ASCII",
-    "svc: long option":
-        "an error; the original takes any word that begins with two dashes for two dashes",
-}
 
 # A plain file in place of the FIFO keeps what svc writes.
 CONTROL = {"d/supervise/control": b"..............................", "d/run": b""}

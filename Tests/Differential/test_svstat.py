@@ -4,13 +4,7 @@ import time
 
 import pytest
 
-import harness
 from harness import Case, compare
-
-harness.DIFFERENCES |= {
-    "svstat: status is a directory":
-        "the error is reported; the original takes it for a full record and prints nonsense",
-}
 
 EPOCH = 2**62 + 10
 # The clock may turn between the two programs: nothing here is near a change of the hundreds.

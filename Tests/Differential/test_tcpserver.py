@@ -9,17 +9,11 @@ import subprocess
 import tempfile
 
 import dns
-import harness
 import pytest
 from apus import BIN, REFERENCE
 from harness import Case, compare
 from network import private_network
 from sockets import talk, tcpserver
-
-harness.DIFFERENCES.update({
-    "long-option": "a word that begins with two dashes is an option; the original skips it",
-    "ipv6-host": "IPv6 addresses can be listened on",
-})
 
 # Without connections: how it refuses to start.
 REFUSALS = [

@@ -1,0 +1,72 @@
+"""Where our programs deliberately differ from Debian's: program -> case of Tests/Differential -> why. The
+case must differ, so that a stale entry is noticed."""
+
+_LABEL = "the original crashes on a label that is no time of the calendar; ours passes it on"
+_FOREIGN = "data that tcprules cannot have written is not taken for permission"
+
+DIFFERENCES = {
+    "envdir": {
+        "envdir: a dangling link": "the original gives the variable the value of the file read before",
+    },
+    "multilog": {
+        "processor: crashes once":
+            "the original warns twice and pauses twice, with a stale error text",
+        "stdin: not blocking": "the original takes an empty pipe for its end and goes",
+        "directory: a bad option": "--on-stall= is ours; for the original it is a pattern",
+    },
+    "setlock": {
+        "setlock: a long option": "the original takes --word for -- and runs the child",
+    },
+    "setuidgid": {
+        "setuidgid: an unknown long option": "words that begin with -- are confinement options",
+    },
+    "softlimit": {
+        "softlimit: an unknown long option": "the original takes --word for -- and runs the child",
+    },
+    "supervise": {
+        "supervise: control is a directory":
+            "says that it is no FIFO; the original, that it cannot be written",
+    },
+    "svc": {
+        "svc: letters of daemontools-encore and runit":
+            "-q -1 -2 -w are sent; daemontools' supervise ignores them",
+        "svc: unknown letter beyond ASCII":
+            "the line names the word: the C library has no letter for a byte beyond ASCII",
+        "svc: long option":
+            "an error; the original takes any word that begins with two dashes for two dashes",
+    },
+    "svstat": {
+        "svstat: status is a directory":
+            "the error is reported; the original takes it for a full record and prints nonsense",
+    },
+    "tai64nlocal": {
+        "tai64nlocal: a lone at sign": _LABEL,
+        "tai64nlocal: an at sign and words": _LABEL,
+        "tai64nlocal: upper-case digits": _LABEL,
+        "tai64nlocal: a TAI64 label without nanoseconds": _LABEL,
+        "tai64nlocal: 23 digits": _LABEL,
+        "tai64nlocal: the greatest label": _LABEL,
+        "tai64nlocal: the input ends within a label": "the original drops the label",
+    },
+    "tcprules": {
+        "cidr": "an IPv4 prefix in slash notation becomes the dotted prefixes it consists of",
+        "cidr-length-33": "a prefix that cannot be is an error, not a rule that never matches",
+        "ipv6": "an IPv6 address in brackets is an address",
+        "ipv6-prefix": "so is a prefix",
+    },
+    "tcprulescheck": {
+        "corrupt-item-unknown": _FOREIGN,
+        "corrupt-item-unended": _FOREIGN,
+        "corrupt-variable": _FOREIGN,
+        "corrupt-zeroed-header": "a header of zeros is no database without rules",
+        "corrupt-empty-file": "no header: the original reports the error of mapping an empty file",
+        "corrupt-truncated-tables":
+            "a file cut short lets nobody in, though the record is still there",
+        "check-directory": "the original crashes",
+        "check-fifo": "what is no file is no database; the original waits for a writer",
+    },
+    "tcpserver": {
+        "long-option": "a word that begins with two dashes is an option; the original skips it",
+        "ipv6-host": "IPv6 addresses can be listened on",
+    },
+}
