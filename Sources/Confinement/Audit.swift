@@ -68,11 +68,9 @@ public struct Audit: Sendable {
     /// Reads the text of /proc/PID/status; nil when a field of it is missing.
     public init?(status text: [UInt8]) {
         var missing = 9
-        for line in text.split(separator: UInt8(ascii: "\n")) {
-            guard let (name, value) = ByteString(line).cut(at: UInt8(ascii: ":")) else { continue }
-            if take(name, ByteString(value.bytes.drop { $0 == UInt8(ascii: "\t") })) {
-                missing -= 1
-            }
+        for line in ByteString(text).parts(separatedBy: UInt8(ascii: "\n")) {
+            guard let (name, value) = line.cut(at: UInt8(ascii: ":")) else { continue }
+            if take(name, ByteString(value.bytes.dropFirst())) { missing -= 1 }
         }
         if missing > 0 { return nil }
     }
@@ -111,8 +109,15 @@ public struct Audit: Sendable {
     }
 
     private static func numbers(_ text: ByteString) -> [UInt32] {
-        text.bytes.split { $0 == UInt8(ascii: "\t") || $0 == UInt8(ascii: " ") }
-            .map { UInt32(truncatingIfNeeded: scanDecimal($0).value) }
+        var numbers: [UInt32] = []
+        var rest = text.bytes
+        while true {
+            let (number, length) = scanDecimal(rest)
+            if length > 0 { numbers.append(UInt32(truncatingIfNeeded: number)) }
+            // Then a tab or a blank.
+            if length + 1 >= rest.count { return numbers }
+            rest = rest.dropFirst(length + 1)
+        }
     }
 
     private static func set(_ text: ByteString) -> CapabilitySet {
@@ -121,9 +126,6 @@ public struct Audit: Sendable {
                 $0 << 4 | UInt64($1 <= UInt8(ascii: "9") ? $1 & 15 : ($1 & 15) + 9)
             })
     }
-
-    /// What of it exposes the system.
-    public var exposures: [Exposure] { Exposure.allCases.filter { isExposed(by: $0) } }
 
     private func isExposed(by exposure: Exposure) -> Bool {
         switch exposure {
@@ -138,7 +140,22 @@ public struct Audit: Sendable {
     }
 
     /// The points of its exposures, of 100.
-    public var points: Int { exposures.reduce(0) { $0 + $1.points } }
+    public var points: Int {
+        var points = 0
+        for exposure in Exposure.allCases where isExposed(by: exposure) {
+            points += exposure.points
+        }
+        return points
+    }
+
+    /// What of it exposes the system, each with its points, for people.
+    public var exposures: [ByteString] {
+        var texts: [ByteString] = []
+        for exposure in Exposure.allCases where isExposed(by: exposure) {
+            texts.append("\(exposure.text) \(exposure.points)")
+        }
+        return texts
+    }
 
     /// The judgement in a word.
     public var word: StaticString {
@@ -151,10 +168,13 @@ public struct Audit: Sendable {
     }
 }
 
-/// The limits in the text of /proc/PID/limits, in the order of `Resource`; nil for what is none.
+/// The limits in the text of /proc/PID/limits, in the order of `Resource`, each as soft and hard one.
 public func limits(in text: [UInt8]) -> [ByteString] {
-    text.split(separator: UInt8(ascii: "\n")).dropFirst().map { line in
-        let words = line.dropFirst(26).split(separator: UInt8(ascii: " "))
-        return words.count < 2 ? "" : "\(ByteString(words[0])):\(ByteString(words[1]))"
+    var limits: [ByteString] = []
+    for line in ByteString(text).parts(separatedBy: UInt8(ascii: "\n")).dropFirst() {
+        let words = ByteString(line.bytes.dropFirst(26)).parts(separatedBy: UInt8(ascii: " "))
+            .filter { !$0.isEmpty }
+        if words.count >= 2 { limits.append("\(words[0]):\(words[1])") }
     }
+    return limits
 }

@@ -15,7 +15,9 @@ public struct CapabilityLists: Equatable, Sendable {
     public init() {}
 
     /// Whether there is none.
-    public var isEmpty: Bool { self == CapabilityLists() }
+    public var isEmpty: Bool {
+        bounding == nil && permitted == nil && inheritable == nil && ambient == nil
+    }
 }
 
 /// The sets to be had just before exec, so that what is asked for is what the program has after it.

@@ -57,13 +57,13 @@ public struct CapabilitySet: OptionSet, Hashable, Sendable {
         let missing = CapabilitySet.known.subtracting(self)
         if missing.isEmpty { return "all" }
         if isEmpty { return "none" }
-        let isShort = missing.members.count < members.count
-        var words: [[UInt8]] = isShort ? [Array("all".utf8)] : []
-        for capability in isShort ? missing.members : members {
-            let name = Array(capability.name.bytes.dropFirst(4))
-            words.append(isShort ? [UInt8(ascii: "-")] + name : name)
+        let isShort = missing.rawValue.nonzeroBitCount < rawValue.nonzeroBitCount
+        var words: [ByteString] = isShort ? ["all"] : []
+        for capability in (isShort ? missing : self).members {
+            let name = ByteString(capability.name.bytes.dropFirst(4))
+            words.append(isShort ? "-\(name)" : name)
         }
-        return ByteString(words.joined(separator: [UInt8(ascii: ",")]))
+        return ByteString(words, joinedBy: ",")
     }
 
     /// Every capability that this kernel knows. cap_max_bits(3).
@@ -84,8 +84,7 @@ public struct CapabilitySet: OptionSet, Hashable, Sendable {
 
     /// Its members' names, separated by commas; `none` for the empty set.
     public var names: ByteString {
-        if isEmpty { return "none" }
-        return ByteString(members.map { Array($0.name.bytes) }.joined(separator: [44]))
+        isEmpty ? "none" : ByteString(members.map { $0.name }, joinedBy: ",")
     }
 }
 
@@ -93,43 +92,43 @@ public struct CapabilitySet: OptionSet, Hashable, Sendable {
 /// takes one away, `all` and `none` stand for every one and no one. When the first word has a sign,
 /// the list changes the set that the process has; else it starts from nothing.
 public struct CapabilityList: Equatable, Sendable {
-    private enum Word: Equatable {
-        case add(Capability), remove(Capability), addAll, removeAll
-    }
-
-    private var words: [Word] = []
     private var changesCurrent = false
+    private var hasAll = false
+    /// What the words after `all` and `none` add and take away.
+    private var added: CapabilitySet = []
+    private var removed: CapabilitySet = []
 
     /// Reads a list; an unknown name fails with exit code 100. The empty list is the empty set.
     public init(_ text: ByteString) throws(Failure) {
         if text.isEmpty { return }
-        for (index, part) in text.parts(separatedBy: UInt8(ascii: ",")).enumerated() {
-            let isRemoved = part.hasPrefix("-")
-            let isSigned = isRemoved || part.hasPrefix("+")
-            if index == 0 { changesCurrent = isSigned }
-            let name = isSigned ? ByteString(part.bytes.dropFirst()) : part
-            words.append(try CapabilityList.word(name, isRemoved))
-        }
+        changesCurrent = text.hasPrefix("-") || text.hasPrefix("+")
+        for word in text.parts(separatedBy: UInt8(ascii: ",")) { try take(word) }
     }
 
-    private static func word(_ name: ByteString, _ isRemoved: Bool) throws(Failure) -> Word {
-        if name == "all" { return isRemoved ? .removeAll : .addAll }
-        if name == "none" && !isRemoved { return .removeAll }
+    private mutating func take(_ word: ByteString) throws(Failure) {
+        let isRemoved = word.hasPrefix("-")
+        let name = isRemoved || word.hasPrefix("+") ? ByteString(word.bytes.dropFirst()) : word
+        if name == "all" || name == "none" && !isRemoved {
+            hasAll = name == "all" && !isRemoved
+            // Adding all leaves what there is beyond.
+            if !hasAll { (changesCurrent, added) = (false, []) }
+            removed = []
+            return
+        }
         guard let capability = Capability(named: name) else {
             throw Failure("unknown capability \(name)", exitCode: 100)
         }
-        return isRemoved ? .remove(capability) : .add(capability)
+        let one = CapabilitySet(capability)
+        if isRemoved {
+            removed.formUnion(one)
+            added.subtract(one)
+        } else {
+            added.formUnion(one)
+        }
     }
 
     /// The set it means for a process that has `current`, where `all` are those of `all`.
     public func applied(to current: CapabilitySet, all: CapabilitySet) -> CapabilitySet {
-        words.reduce(changesCurrent ? current : []) { set, word in
-            switch word {
-            case .add(let capability): set.union(CapabilitySet(capability))
-            case .remove(let capability): set.subtracting(CapabilitySet(capability))
-            case .addAll: set.union(all)
-            case .removeAll: []
-            }
-        }
+        (changesCurrent ? current : []).union(hasAll ? all : []).subtracting(removed).union(added)
     }
 }

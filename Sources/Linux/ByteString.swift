@@ -87,6 +87,16 @@ public struct ByteString: Sendable {
         return (ByteString(bytes[..<index]), ByteString(bytes[(index + 1)...]))
     }
 
+    /// The bytes of `words`, with `separator` between each two.
+    @inline(never)
+    public init(_ words: [ByteString], joinedBy separator: ByteString) {
+        self.init()
+        for (index, word) in words.enumerated() {
+            if index > 0 { append(separator) }
+            append(word)
+        }
+    }
+
     /// Adds the bytes of `other`.
     @inline(never)
     public mutating func append(_ other: ByteString) {
@@ -131,6 +141,24 @@ extension ByteString: Equatable, Hashable {
     /// Hashes the bytes.
     public func hash(into hasher: inout Hasher) {
         storage.withUnsafeBytes { hasher.combine(bytes: $0) }
+    }
+}
+
+extension [ByteString] {
+    /// Puts them in byte order. By Shell's sort, which is a tenth of the library's code.
+    @inline(never)
+    public mutating func sortByBytes() {
+        var gap = count / 2
+        while gap > 0 {
+            for start in gap..<count {
+                var place = start
+                while place >= gap && self[place] < self[place - gap] {
+                    swapAt(place, place - gap)
+                    place -= gap
+                }
+            }
+            gap = gap == 2 ? 1 : gap * 5 / 11
+        }
     }
 }
 

@@ -77,7 +77,7 @@ struct Archive {
             $0.count >= TAI64N.textCount && $0[0] == UInt8(ascii: "@")
         }
         guard names.count >= count else { return }
-        names.sort { $0 < $1 }
+        names.sortByBytes()
         for name in names.prefix(names.count - Int(count) + 1) {
             try removeFile(name, in: place)
         }

@@ -14,217 +14,233 @@ func svls(_ call: Call) throws(Failure) -> Outcome {
         showsConfinement = true
     }
     if call.arguments.count > reader.operands + 1 { throw usage }
-    let services = try listServices(call.operand(reader.operands, else: "/service"))
-    var text = ByteString()
+    let services = try ServiceTable(of: call.operand(reader.operands, else: "/service"))
     var code: Int32 = 0
-    if showsConfinement {
-        let own = try ProcessFacts.read("self")
-        for service in services { text.append(describe(service, comparedTo: own, &code)) }
-    } else {
-        text = table(services)
-    }
+    let text = showsConfinement ? try confinement(of: services, &code) : services.text
     do throws(SystemError) { try writeAll(Standard.output, Array(text.bytes)) } catch {
         throw error.explained("unable to write output")
     }
     return .exit(code)
 }
 
-/// A service as its files describe it.
-private struct ListedService {
-    let name: ByteString
-    var state: ByteString
-    var pid: UInt32 = 0
-    var seconds: UInt64?
+/// A row of four words for each service, after one of headings: its name, state, process and for how
+/// many seconds; `-` for what there is not.
+private struct ServiceTable {
+    static let columns = 4
 
-    init(_ name: ByteString, in place: Directory) {
-        self.name = name
-        state = "unsupervised"
-        do throws(SystemError) { try look(in: place) } catch {
-            if error.errno != .noEntry { state = "\(error.errno.text)" }
+    private(set) var words = ByteString("service state pid seconds").parts(
+        separatedBy: UInt8(ascii: " "))
+
+    /// The services in a scan directory, each followed by its logger, by name.
+    init(of path: ByteString) throws(Failure) {
+        do throws(SystemError) {
+            let place = try openFile(path, .place)
+            var names = try entries(of: ".", in: Directory(place))
+            names.sortByBytes()
+            for name in names where !name.hasPrefix(".") {
+                if add(name, in: Directory(place)) { _ = add("\(name)/log", in: Directory(place)) }
+            }
+        } catch { throw error.explained("unable to read directory \(path)") }
+    }
+
+    /// Adds the service in a directory; false when there is none. What cannot be told is shown as a
+    /// service with its error.
+    private mutating func add(_ name: ByteString, in place: Directory) -> Bool {
+        var state: ByteString = "unsupervised"
+        var pid: ByteString = "-"
+        var seconds = pid
+        do throws(SystemError) {
+            if !(try status(of: name, in: place).isDirectory) { return false }
+        } catch { if error.errno == .noEntry { return false } }
+        do throws(SystemError) {
+            let directory = try openFile(name, .place, in: place)
+            if try isSupervised(in: Directory(directory)) {
+                let file = try openFile("supervise/status", .read, in: Directory(directory))
+                if let status = try readStatus(file) {
+                    state = status.pid == 0 ? "down" : status.isPaused ? "paused" : "up"
+                    if status.pid != 0 { pid = "\(status.pid)" }
+                    seconds = "\(age(of: status))"
+                } else {
+                    state = "bad status"
+                }
+            }
+        } catch { if error.errno != .noEntry { state = ByteString(error.errno.text) } }
+        words += [name, state, pid, seconds]
+        return true
+    }
+
+    /// In columns: words to the left, numbers to the right.
+    var text: ByteString {
+        var widths = [0, 0, 0, 0]
+        for index in words.indices {
+            let column = index % ServiceTable.columns
+            widths[column] = max(widths[column], words[index].count)
         }
-    }
-
-    private mutating func look(in place: Directory) throws(SystemError) {
-        let directory = try openFile(name, .place, in: place)
-        if try isSupervised(in: Directory(directory)) {
-            take(try status(in: Directory(directory)))
+        var text = ByteString()
+        for index in words.indices {
+            let column = index % ServiceTable.columns
+            if column >= 2 { text.pad(widths[column] - words[index].count) }
+            text.append(words[index])
+            if column < 2 { text.pad(widths[column] - words[index].count) }
+            text.append(column == 3 ? "\n" : "  ")
         }
-    }
-
-    private func status(in directory: Directory) throws(SystemError) -> StatusRecord? {
-        let file = try openFile("supervise/status", .read, in: directory)
-        return try readStatus(file)
-    }
-
-    private mutating func take(_ status: StatusRecord?) {
-        guard let status else { return state = "bad status" }
-        pid = status.pid
-        seconds = age(of: status)
-        state = pid == 0 ? "down" : status.isPaused ? "paused" : "up"
+        return text
     }
 }
 
-/// The services in a scan directory, each followed by its logger, by name.
-private func listServices(_ path: ByteString) throws(Failure) -> [ListedService] {
-    do throws(SystemError) {
-        let place = try openFile(path, .place)
-        let names = try entries(of: ".", in: Directory(place))
-        return listServices(names, in: Directory(place))
-    } catch { throw error.explained("unable to read directory \(path)") }
-}
-
-private func listServices(_ names: [ByteString], in place: Directory) -> [ListedService] {
-    var services: [ListedService] = []
-    for name in names.sorted(by: { $0 < $1 })
-    where !name.hasPrefix(".") && isDirectory(name, in: place) {
-        services.append(ListedService(name, in: place))
-        let log: ByteString = "\(name)/log"
-        if isDirectory(log, in: place) { services.append(ListedService(log, in: place)) }
-    }
-    return services
-}
-
-/// What cannot be told is shown as a service with its error.
-private func isDirectory(_ path: ByteString, in place: Directory) -> Bool {
-    do throws(SystemError) { return try status(of: path, in: place).isDirectory } catch {
-        return error.errno != .noEntry
+extension ByteString {
+    @inline(never)
+    fileprivate mutating func pad(_ count: Int) {
+        for _ in 0..<count { append(" ") }
     }
 }
 
-private func table(_ services: [ListedService]) -> ByteString {
-    var rows: [[ByteString]] = [["service", "state", "pid", "seconds"]]
-    for service in services {
-        rows.append([
-            service.name, service.state, service.pid == 0 ? "-" : "\(service.pid)",
-            service.seconds.map { "\($0)" } ?? "-",
-        ])
-    }
-    let widths = (0..<4).map { column in rows.reduce(0) { max($0, $1[column].count) } }
+private func confinement(of services: ServiceTable, _ code: inout Int32) throws(Failure)
+    -> ByteString
+{
+    let own = try ProcessFacts("self")
     var text = ByteString()
-    for row in rows {
-        for (column, word) in row.enumerated() {
-            let pad = blanks(widths[column] - word.count)
-            // Words to the left, numbers to the right.
-            text.append(column < 2 ? "\(word)\(pad)  " : "\(pad)\(word)")
-            text.append(column == 2 ? "  " : column == 3 ? "\n" : "")
+    var row = ServiceTable.columns
+    while row < services.words.count {
+        let (name, state, pid) = (
+            services.words[row], services.words[row + 1], services.words[row + 2]
+        )
+        row += ServiceTable.columns
+        if pid == "-" {
+            text.append("\(name): \(state)\n")
+            continue
+        }
+        do throws(Failure) {
+            let facts = try ProcessFacts(pid)
+            text.append("\(name): \(facts.described(pid, comparedTo: own))")
+        } catch {
+            code = 111
+            text.append("\(name): \(error.text): \(error.errno?.text ?? "")\n")
         }
     }
     return text
 }
 
-private func blanks(_ count: Int) -> ByteString {
-    ByteString([UInt8](repeating: UInt8(ascii: " "), count: count))
-}
-
 /// What /proc tells of a process.
-private struct ProcessFacts {
+private final class ProcessFacts {
+    private static let namespaceKinds = ByteString(
+        "cgroup ipc mnt net pid pid_for_children time time_for_children user uts"
+    ).parts(separatedBy: UInt8(ascii: " "))
+
     let audit: Audit
     let limits: [ByteString]
-    /// Kind and identity of its namespaces; nil when they may not be seen.
-    let namespaces: [(kind: ByteString, identity: ByteString)]?
+    /// The identity of its namespace of each kind, empty where the kernel has none; nil when they may
+    /// not be seen.
+    let namespaces: [ByteString]?
 
-    static func read(_ process: ByteString) throws(Failure) -> ProcessFacts {
+    init(_ process: ByteString) throws(Failure) {
         let path: ByteString = "/proc/\(process)"
         do throws(SystemError) {
             let place = try openFile(path, .place)
             let directory = Directory(place)
             let status = try contents(of: "status", limit: 1 << 20, in: directory)
-            let limits = try contents(of: "limits", limit: 1 << 16, in: directory)
             guard let audit = Audit(status: status) else {
                 throw SystemError("read", .protocolError)
             }
-            return ProcessFacts(
-                audit: audit, limits: Confinement.limits(in: limits),
-                namespaces: try namespaces(in: directory))
+            self.audit = audit
+            limits = Confinement.limits(
+                in: try contents(of: "limits", limit: 1 << 16, in: directory))
+            namespaces = try ProcessFacts.namespaces(in: directory)
         } catch { throw error.explained("unable to read \(path)") }
     }
 
-    private static func namespaces(in directory: Directory) throws(SystemError)
-        -> [(kind: ByteString, identity: ByteString)]?
-    {
-        var found: [(kind: ByteString, identity: ByteString)] = []
-        do throws(SystemError) {
-            for kind in try entries(of: "ns", in: directory).sorted(by: { $0 < $1 }) {
-                found.append((kind, try readLink("ns/\(kind)", in: directory)))
+    private static func namespaces(in directory: Directory) throws(SystemError) -> [ByteString]? {
+        var found: [ByteString] = []
+        for kind in namespaceKinds {
+            do throws(SystemError) {
+                found.append(try readLink("ns/\(kind)", in: directory))
+            } catch {
+                if error.errno == .accessDenied || error.errno == .notPermitted { return nil }
+                if error.errno != .noEntry { throw error }
+                found.append(ByteString())
             }
-        } catch {
-            if error.errno == .accessDenied || error.errno == .notPermitted { return nil }
-            throw error
         }
         return found
     }
+
+    func described(_ pid: ByteString, comparedTo own: ProcessFacts) -> ByteString {
+        var report = Report()
+        report.text = "\(audit.word), \(audit.points) of 100 (\(audit.name), pid \(pid))\n"
+        report.add("points", list(audit.exposures))
+        report.add("user", ids(audit.users, areUsers: true))
+        report.add("group", ids(audit.groups))
+        report.add("groups", names(of: audit.moreGroups))
+        report.add("permitted", audit.capabilities.permitted.list)
+        report.add("effective", audit.capabilities.effective.list)
+        report.add("inheritable", audit.capabilities.inheritable.list)
+        report.add("ambient", audit.capabilities.ambient.list)
+        report.add("bounding", audit.capabilities.bounding.list)
+        report.add("no_new_privs", audit.noNewPrivileges ? "yes" : "no")
+        report.add("seccomp", seccomp)
+        var differences: [ByteString] = []
+        for resource in Resource.allCases {
+            let index = Int(resource.rawValue)
+            if index < min(limits.count, own.limits.count), limits[index] != own.limits[index] {
+                differences.append("\(resource.name)=\(limits[index])")
+            }
+        }
+        report.add("limits", list(differences, none: "the same"))
+        differences = []
+        if let theirs = namespaces, let ours = own.namespaces {
+            for (index, kind) in ProcessFacts.namespaceKinds.enumerated()
+            where theirs[index] != ours[index] { differences.append(kind) }
+        } else {
+            differences = ["unknown"]
+        }
+        report.add("namespaces", list(differences, none: "the same"))
+        return report.text
+    }
+
+    private var seccomp: ByteString {
+        switch audit.seccompMode {
+        case 0: return "none"
+        case 1: return "strict"
+        default:
+            guard let count = audit.filterCount else { return "filter" }
+            return "filter, \(count)"
+        }
+    }
 }
 
-private func describe(
-    _ service: ListedService, comparedTo own: ProcessFacts, _ code: inout Int32
-) -> ByteString {
-    if service.pid == 0 { return "\(service.name): \(service.state)\n" }
-    let facts: ProcessFacts
-    do throws(Failure) { facts = try ProcessFacts.read("\(service.pid)") } catch {
-        code = 111
-        let cause: StaticString = error.errno?.text ?? ""
-        return "\(service.name): \(error.text): \(cause)\n"
+/// Lines of a label and what there is of it.
+private struct Report {
+    var text = ByteString()
+
+    @inline(never)
+    mutating func add(_ label: StaticString, _ value: ByteString) {
+        text.append("    \(label)")
+        text.pad(14 - label.utf8CodeUnitCount)
+        text.append("\(value)\n")
     }
-    let audit = facts.audit
-    var text: ByteString =
-        "\(service.name): \(audit.word), \(audit.points) of 100 (\(audit.name), pid \(service.pid))\n"
-    func add(_ label: StaticString, _ value: ByteString) {
-        let pad = blanks(14 - label.utf8CodeUnitCount)
-        text.append("    \(label)\(pad)\(value)\n")
-    }
-    add("points", list(audit.exposures.map { "\($0.text) \($0.points)" }))
-    add("user", ids(audit.users) { name(ofUser: $0) })
-    add("group", ids(audit.groups) { name(ofGroup: $0) })
-    add("groups", list(audit.moreGroups.map { name(ofGroup: $0) }))
-    let sets = audit.capabilities
-    add("permitted", sets.permitted.list)
-    add("effective", sets.effective.list)
-    add("inheritable", sets.inheritable.list)
-    add("ambient", sets.ambient.list)
-    add("bounding", sets.bounding.list)
-    add("no_new_privs", audit.noNewPrivileges ? "yes" : "no")
-    add("seccomp", seccomp(audit))
-    add("limits", list(differences(facts.limits, own.limits), none: "the same"))
-    add("namespaces", namespaces(facts, own))
-    return text
 }
 
+@inline(never)
 private func list(_ words: [ByteString], none: StaticString = "none") -> ByteString {
-    if words.isEmpty { return "\(none)" }
-    return ByteString(words.map { Array($0.bytes) }.joined(separator: Array(", ".utf8)))
+    words.isEmpty ? ByteString(none) : ByteString(words, joinedBy: ", ")
 }
 
 /// One where all are the same; else real, effective, saved, file system.
-private func ids(_ ids: [UInt32], _ name: (UInt32) -> ByteString) -> ByteString {
-    let areSame = ids.allSatisfy { $0 == ids.first }
-    return list((areSame ? Array(ids.prefix(1)) : ids).map(name))
+private func ids(_ ids: [UInt32], areUsers: Bool = false) -> ByteString {
+    var areSame = true
+    for id in ids where id != ids[0] { areSame = false }
+    return names(of: areSame ? Array(ids.prefix(1)) : ids, areUsers: areUsers)
 }
 
-private func name(ofUser id: UInt32) -> ByteString {
-    do throws(SystemError) { return try Account.name(of: id) ?? "\(id)" } catch { return "\(id)" }
-}
-
-private func name(ofGroup id: UInt32) -> ByteString {
-    do throws(SystemError) { return try groupName(of: id) ?? "\(id)" } catch { return "\(id)" }
-}
-
-private func seccomp(_ audit: Audit) -> ByteString {
-    switch audit.seccompMode {
-    case 0: return "none"
-    case 1: return "strict"
-    default: return audit.filterCount.map { "filter, \($0)" } ?? "filter"
+/// The names of users or groups; the number where there is no name.
+@inline(never)
+private func names(of ids: [UInt32], areUsers: Bool = false) -> ByteString {
+    var names: [ByteString] = []
+    for id in ids {
+        var name: ByteString?
+        do throws(SystemError) {
+            name = areUsers ? try Account.name(of: id) : try groupName(of: id)
+        } catch {}
+        names.append(name ?? "\(id)")
     }
-}
-
-/// The limits that are not ours, by their names in prlimit(1).
-private func differences(_ limits: [ByteString], _ own: [ByteString]) -> [ByteString] {
-    zip(Resource.allCases, zip(limits, own)).compactMap { resource, pair in
-        pair.0 == pair.1 ? nil : "\(resource.name)=\(pair.0)"
-    }
-}
-
-private func namespaces(_ facts: ProcessFacts, _ own: ProcessFacts) -> ByteString {
-    guard let theirs = facts.namespaces, let ours = own.namespaces else { return "unknown" }
-    let others = theirs.filter { one in !ours.contains { $0 == one } }
-    return list(others.map { $0.kind }, none: "the same")
+    return list(names)
 }

@@ -94,4 +94,26 @@ struct ErrnoTests {
         #expect(ByteString("\(Errno(0).text)") == "no error")
         #expect(ByteString("\(Errno(9999).text)") == "unknown error")
     }
+
+    @Test("Sorting is by bytes, whatever the order was")
+    func sorting() {
+        var state: UInt64 = 1
+        for count in 0...40 {
+            var words: [ByteString] = (0..<count).map { _ in
+                state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+                let byte = UInt8(state >> 60 + 1)
+                return ByteString([UInt8](repeating: byte, count: Int(state >> 62)))
+            }
+            let expected = words.sorted { $0 < $1 }
+            words.sortByBytes()
+            #expect(words == expected)
+        }
+    }
+
+    @Test("Words are joined with the separator between each two")
+    func joining() {
+        #expect(ByteString([], joinedBy: ", ") == "")
+        #expect(ByteString(["one"], joinedBy: ", ") == "one")
+        #expect(ByteString(["one", "", "three"], joinedBy: ", ") == "one, , three")
+    }
 }
