@@ -75,7 +75,10 @@ struct CapabilityPlan: Equatable {
         if !securebits.isEmpty {
             scaffold = now.permitted.intersection(CapabilitySet(.changeSets))
         }
-        keepsPermitted = leavesRoot && !(target.permitted.isEmpty && scaffold.isEmpty)
+        // What becomes inheritable has to be permitted at that moment.
+        let needed = target.permitted.union(scaffold)
+            .union(target.inheritable.subtracting(now.inheritable))
+        keepsPermitted = leavesRoot && !needed.isEmpty
         droppedFromBounding = now.bounding.subtracting(target.bounding)
         changesAmbient = leavesRoot || target.ambient != now.ambient
     }

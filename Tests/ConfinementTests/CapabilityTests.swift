@@ -201,6 +201,16 @@ struct CapabilityPlanTests {
         #expect(plan.target.effective == [])
     }
 
+    @Test("What becomes inheritable is permitted until it is")
+    func inheritableOfAnotherUser() throws {
+        let plan = try plan(root, asRoot: false, leavesRoot: true) {
+            $0.inheritable = try CapabilityList("net_bind_service")
+        }
+        #expect(plan.keepsPermitted)
+        #expect(plan.target.permitted == [])
+        #expect(plan.target.inheritable == CapabilitySet(Capability(10)))
+    }
+
     @Test("A root that is ordinary needs the ambient set like everybody")
     func ordinaryRoot() throws {
         var state = root

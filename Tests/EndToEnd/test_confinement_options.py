@@ -321,6 +321,59 @@ class TestOneOption:
         assert state["NoNewPrivs"] == int(more == "--no-new-privs" or (wanted and not has_admin))
 
 
+class TestInheritable:
+    def test_root_holds_it_whatever_the_bounding_set_was(self):
+        assert probe("setcaps", "--inheritable", "net_raw,kill") == same(CapInh=RAW | KILL)
+        assert probe("setcaps", "-i", "net_raw", "setcaps", "--inheritable", "none") == same()
+        limited = KILL | BIND
+        assert probe("setcaps", "--bounding", "kill,net_bind_service", "--inheritable", "kill") == same(
+            CapInh=KILL, CapPrm=limited, CapEff=limited, CapBnd=limited)
+
+    def test_a_user_gets_it_by_a_file_that_says_so(self, tmp_path):
+        """Of what the file lets inherit, the program has what is inheritable, and no more."""
+        for parent in [tmp_path, *tmp_path.parents]:
+            if parent != pathlib.Path("/") and parent.stat().st_uid == os.getuid():
+                parent.chmod(parent.stat().st_mode | 0o011)
+        program = tmp_path / "grep"
+        shutil.copy("/usr/bin/grep", program)
+        # struct vfs_cap_data of linux/capability.h, second revision, effective.
+        words = [0x02000001, 0, RAW | KILL, 0, 0]
+        try:
+            os.setxattr(program, "security.capability", b"".join(word.to_bytes(4, "little") for word in words))
+        except OSError as error:
+            pytest.skip(f"the file system has no capabilities: {error}")
+        show = [program, "CapEff", "/proc/self/status"]
+        result = run("setcaps", "--user", "nobody", "--inheritable", "net_raw,net_bind_service", *show)
+        assert result.stdout == b"CapEff:\t%016x\n" % RAW
+        assert run("setcaps", "--user", "nobody", *show).stdout == b"CapEff:\t%016x\n" % 0
+        result = run("setcaps", "--user", "nobody", "--inheritable", "net_raw", "--no-new-privs", *show)
+        assert result.stdout == b"CapEff:\t%016x\n" % 0
+
+    @pytest.mark.parametrize("options, code, message", [
+        ("--bounding kill --inheritable net_raw", 100,
+         "--inheritable has what other options take away: cap_net_raw"),
+        ("--ambient kill --inheritable net_raw", 100, "--ambient has what other options take away: cap_kill"),
+    ])
+    def test_what_cannot_be_had(self, options, code, message):
+        result = run("setcaps", *options.split(), "echo", "ran")
+        assert (result.returncode, result.stdout, result.stderr.decode()) == (
+            code, b"", f"setcaps: fatal: {message}\n")
+
+
+@pytest.mark.parametrize("options", [
+    "--user nobody:mail --groups 7,9", "--group 77", "--groups none", "--caps kill,net_raw", "--bounding kill,setuid",
+    "--inheritable kill", "--ambient kill --user nobody", "--securebits no_setuid_fixup", "--noroot --caps kill",
+    "--no-new-privs", "--landlock exec=/,rw=/", "--limit nofile=100:200 --limit core=0:",
+    "--umask 027 --nice 3 --oom-score-adj 7",
+])
+@pytest.mark.parametrize("program", ["softlimit", "envuidgid", "seccomp"])
+def test_an_option_means_the_same_in_every_program(program, options):
+    before, after = PROGRAMS[program]
+    # What setcaps says for the operand that the program takes besides.
+    equal = {"seccomp": ["--seccomp", *after]}.get(program, [])
+    assert probe(*before, *options.split(), *after) == probe("setcaps", *options.split(), *equal)
+
+
 class TestUserNamespace:
     CHAIN = ["setuidgid", "nobody", "unshare", "--user", "--map-root-user"]
 
