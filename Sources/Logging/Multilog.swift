@@ -32,11 +32,16 @@ public struct Multilog {
             return blocked
         }
         let processor = Processor(environment: call.environment, blockedSignals: blocked)
-        let retry = Retry(messages: call.messages)
         guard case .dropOldest(let queueSize) = policy else {
-            let engine = try LogEngine(script, processor, retry)
+            let engine = try LogEngine(script, processor, Retry(messages: call.messages))
             try write(engine, from: Standard.input, LogReader.signals)
             return 0
+        }
+        let relay = CurrentProcess.id
+        let retry = Retry(messages: call.messages) {
+            Linux.pause(seconds: 5)
+            // A writer without its relay must not keep the next logger from the directory.
+            if CurrentProcess.id != relay && CurrentProcess.parent != relay { exitNow(111) }
         }
         // The relay stamps lines when they come; the writer must not do it again.
         var unstamped = script

@@ -58,6 +58,12 @@ struct StallQueue: ~Copyable {
         count += rest.count
     }
 
+    /// Drops everything, and `rest`, which had been taken out before.
+    mutating func dropAll(_ rest: UnsafeRawBufferPointer) {
+        lose(lines: rest.count { $0 == StallQueue.newline }, bytes: rest.count)
+        while count > 0 { dropOldest() }
+    }
+
     /// Moves bytes to `target`, whole lines where that is possible, after a report of what is missing
     /// before them. `report` makes that line, at most 256 bytes with its newline. A line that is not
     /// complete stays until there is more of it than `target` takes, or until `isLast`. Returns how

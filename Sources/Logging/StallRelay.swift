@@ -13,6 +13,9 @@ struct StallRelay: ~Copyable {
     private static let transitSize = 64 * 1024
     /// How many milliseconds a full queue waits for the writer.
     private static let patience: UInt64 = 200
+    /// How many milliseconds a writer that does nothing is waited for when SIGTERM has ended the input:
+    /// nobody reads it meanwhile.
+    private static let farewell: UInt64 = 5000
     /// A read is at least this long; it may bring this many empty lines, each with a stamp.
     private static let leastRead = 4096
     private static let greatestGrowth = TAI64N.textCount + 2
@@ -36,6 +39,7 @@ struct StallRelay: ~Copyable {
     private var nextReport = Instant.now
     private var lastProgress = Instant.now
     private var isStalled = false
+    private var isTold = false
 
     /// Relays standard input to the process `writer`, which reads the other end of `pipe`.
     init(
@@ -62,7 +66,7 @@ struct StallRelay: ~Copyable {
     }
 
     /// Relays to the end of the input and until the queue is empty. Throws EPIPE when the writer is
-    /// gone.
+    /// gone, and ETIMEDOUT when SIGTERM ended the input and the writer is stalled.
     mutating func run() throws(SystemError) {
         while true {
             fill()
@@ -74,13 +78,15 @@ struct StallRelay: ~Copyable {
                 Awaited(pipe.number, waiting.isEmpty ? [] : .write),
             ]
             let waitsForWriter = !input.hasEnded && !isReading
-            try poll(&awaited, milliseconds: waitsForWriter ? Int32(StallRelay.patience) : nil)
+            let isLeaving = input.hasEnded && isTold
+            if isLeaving && hasWaited(StallRelay.farewell) { try giveUp() }
+            try poll(
+                &awaited,
+                milliseconds: waitsForWriter || isLeaving ? Int32(StallRelay.patience) : nil)
             if awaited[0].isReady { try takeSignals() }
             if awaited[1].isReady && !input.hasEnded { readBlock() }
             if awaited[2].isReady { try writeSome() }
-            if waitsForWriter && lastProgress.advanced(milliseconds: StallRelay.patience) <= .now {
-                isStalled = true
-            }
+            if waitsForWriter && hasWaited(StallRelay.patience) { isStalled = true }
             if Instant.now >= nextReport { report() }
         }
         report()
@@ -90,9 +96,28 @@ struct StallRelay: ~Copyable {
         queue.room >= StallRelay.leastRead * StallRelay.greatestGrowth
     }
 
+    /// Whether the writer has taken nothing for so many milliseconds.
+    private func hasWaited(_ milliseconds: UInt64) -> Bool {
+        lastProgress.advanced(milliseconds: milliseconds) <= .now
+    }
+
+    /// Ends the writer, and says what it has not taken.
+    private mutating func giveUp() throws(SystemError) {
+        try send(.kill, to: writer)
+        queue.dropAll(UnsafeRawBufferPointer(rebasing: transit[waiting]))
+        report()
+        throw SystemError("write", .timedOut)
+    }
+
     private mutating func takeSignals() throws(SystemError) {
         while let signal = try pending.next() {
-            if signal == .alarm { try send(signal, to: writer) } else { input.endSoon() }
+            if signal == .alarm {
+                try send(signal, to: writer)
+            } else {
+                input.endSoon()
+                if !isTold { lastProgress = .now }
+                isTold = true
+            }
         }
     }
 

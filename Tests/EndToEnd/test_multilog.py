@@ -413,6 +413,45 @@ class TestStall:
             assert self.check(text(disk.directory), 50_000) > 0
             assert log.end() == 0
 
+    def test_term_while_there_is_no_room_is_obeyed_in_seconds(self, tmp_path):
+        """The next logger can read on, and has the directory: the writer is gone too."""
+        with small_disk(tmp_path / "disk", 256, "--on-stall=drop", "s100000") as disk:
+            log = disk.log
+            writer, = log.children()
+            disk.fill()
+            log.write(numbered(0, 20_000))
+            log.wait_until_read()
+            log.process.send_signal(signal.SIGTERM)
+            assert log.process.wait(20) == 111
+            told = log.process.stderr.read()
+            assert re.search(rb"multilog: warning: log does not keep up, dropped \d+ lines", told)
+            assert told.endswith(b"multilog: fatal: unable to hand lines to the writer: timed out\n")
+            wait_for(lambda: not os.path.exists(f"/proc/{writer}"), "the end of the writer")
+
+    def test_term_while_the_writer_is_slow_loses_nothing(self, tmp_path):
+        with logger("--on-stall=drop", "./d", cwd=tmp_path) as log:
+            writer, = wait_for(log.children, "the writer")
+            os.kill(writer, signal.SIGSTOP)
+            log.write(numbered(0, 10_000))
+            log.wait_until_read()
+            log.process.send_signal(signal.SIGTERM)
+            time.sleep(0.3)
+            os.kill(writer, signal.SIGCONT)
+            assert log.process.wait(20) == 0
+        assert numbers(text(tmp_path / "d"))[-1] == 9_999
+
+    def test_a_writer_does_not_outlive_its_relay_for_long(self, tmp_path):
+        """Else it would hold the lock for as long as there is no room."""
+        with small_disk(tmp_path / "disk", 256, "--on-stall=drop", "s100000") as disk:
+            log = disk.log
+            writer, = log.children()
+            disk.fill()
+            log.write(numbered(0, 20_000))
+            log.wait_until_read()
+            log.process.kill()
+            log.process.wait()
+            wait_for(lambda: not os.path.exists(f"/proc/{writer}"), "the end of the writer")
+
     def test_a_log_that_keeps_up_loses_nothing_however_fast_lines_come(self, tmp_path):
         with logger("--on-stall=drop", "s16777215", "n100", "./d", cwd=tmp_path) as log:
             log.write(numbered(0, 1_000_000))
