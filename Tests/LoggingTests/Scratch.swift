@@ -8,10 +8,11 @@ final class Scratch {
     let path: String
 
     init() throws {
-        let url = try FileManager.default.url(
-            for: .itemReplacementDirectory, in: .userDomainMask,
-            appropriateFor: FileManager.default.temporaryDirectory, create: true)
-        path = url.path
+        // What Foundation has for this gives one directory to two who ask at the same time.
+        let place = FileManager.default.temporaryDirectory.path
+        var template = Array("\(place)/apus-XXXXXX".utf8CString)
+        guard let made = mkdtemp(&template) else { throw CocoaError(.fileWriteUnknown) }
+        path = String(cString: made)
     }
 
     deinit {
