@@ -12,7 +12,6 @@ extension Policy {
         let isDenyList = words.first?.first == UInt8(ascii: "~")
         let denied = FilterAction.fail(.notPermitted)
         defaultAction = isDenyList ? .allow : denied
-        clauses = [:]
         var isDenied = false
         for word in (isDenyList ? [] : [ArraySlice("@default".utf8)]) + words {
             var word = ByteString(word)

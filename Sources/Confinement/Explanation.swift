@@ -47,7 +47,7 @@ extension PolicySource {
         case .compiled: return nil
         case .policy(let policy):
             var parts: [ByteString] = []
-            for clause in policy.clauses[Int32(number), default: []] {
+            for clause in policy.clauses[Int32(number)] {
                 let condition = joined(
                     clause.condition.map { joined($0.map { $0.text }, " && ") }, " || ")
                 parts.append(
@@ -82,21 +82,12 @@ extension FilterAction {
         case .trap: "trap"
         case .killThread: "kill-thread"
         case .killProcess: "kill-process"
-        default: isTrace ? "trace" : "return \(errorName(Int32(rawValue & 0xffff)))"
+        default: isTrace ? "trace" : "return \(errorText(Errno(Int32(rawValue & 0xffff))))"
         }
     }
 }
 
-/// An error's name, or its number where there is none here.
-private func errorName(_ code: Int32) -> ByteString {
-    let names = WordList(
-        """
-        EPERM ENOENT ESRCH EINTR EIO ENXIO E2BIG ENOEXEC EBADF ECHILD EAGAIN ENOMEM EACCES EFAULT \
-        EBUSY EEXIST EXDEV ENODEV ENOTDIR EISDIR EINVAL ENFILE EMFILE ENOTTY EFBIG ENOSPC \
-        ESPIPE EROFS EMLINK EPIPE EDOM ERANGE ENOSYS ELOOP EOPNOTSUPP EAFNOSUPPORT ETIMEDOUT
-        """)
-    return names.words.first { namedConstant($0) == UInt64(code) } ?? "\(code)"
-}
+private func errorText(_ errno: Errno) -> ByteString { errorName(errno) ?? "\(errno.code)" }
 
 extension Comparison {
     fileprivate var text: ByteString {

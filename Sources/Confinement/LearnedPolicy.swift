@@ -35,9 +35,9 @@ public struct LearnedPolicy {
         }
         var names: [ByteString] = []
         for call in listener.calls
-        where policy?.clauses[Int32(bitPattern: call)]?.last?.isUnconditional != true {
+        where policy?.clauses[Int32(bitPattern: call)].last?.isUnconditional != true {
             if let name = Architecture.native.callName(call) {
-                names.append(name)
+                names.insert(name, at: names.firstIndex { name < $0 } ?? names.count)
             } else {
                 messages.warning("call \(call) has no name and cannot be learned")
             }
@@ -45,7 +45,7 @@ public struct LearnedPolicy {
         if names.isEmpty && !text.isEmpty { return }
         var bytes = text
         if bytes.last.map({ $0 != UInt8(ascii: "\n") }) == true { bytes.append(UInt8(ascii: "\n")) }
-        for name in names.sorted(by: { $0 < $1 }) { bytes += ("\(name): 1\n" as ByteString).bytes }
+        for name in names { bytes += ("\(name): 1\n" as ByteString).bytes }
         let temporary: ByteString = "\(path).new"
         try publish(try createFile(temporary), bytes, temporary, as: path)
     }

@@ -62,7 +62,7 @@ public struct Policy: Equatable, Sendable {
     /// For calls that are not listed and calls of which no clause holds.
     var defaultAction: FilterAction = .killProcess
     /// The clauses of a call, by its number.
-    var clauses: [Int32: [Clause]] = [:]
+    var clauses = ClauseTable()
 
     /// Calls whose arguments are in memory, where no filter can look, and the older ones that do the
     /// same with flags that a filter sees.
@@ -76,7 +76,7 @@ public struct Policy: Equatable, Sendable {
         for (call, twin) in Policy.twins {
             guard case .number(let call) = SystemCalls.meaning(of: "\(call)"),
                 case .number(let twin) = SystemCalls.meaning(of: "\(twin)"),
-                clauses[call, default: []].contains(where: { !$0.isUnconditional }),
+                clauses[call].contains(where: { !$0.isUnconditional }),
                 !named(twin)
             else { continue }
             clauses[twin] = [Clause(action: .noSystemCall)]

@@ -12,8 +12,8 @@ struct PolicyReader {
     private var isDenyList = false
     private var hasDefault = false
     /// Clauses by the calls that lines name, and by those that groups have.
-    private var named: [Int32: [Clause]] = [:]
-    private var grouped: [Int32: [Clause]] = [:]
+    private var named = ClauseTable()
+    private var grouped = ClauseTable()
 
     /// The policy that `text` is; `file` is its name in messages and where `@include` starts.
     static func read(_ text: [UInt8], file: ByteString) throws(Failure) -> Policy {
@@ -25,9 +25,9 @@ struct PolicyReader {
     /// A call that a line names gets what the line says, whatever groups say of it.
     private mutating func finish() -> Policy {
         policy.clauses = grouped
-        for (call, clauses) in named { policy.clauses[call] = clauses }
+        for (call, clauses) in named.entries { policy.clauses[call] = clauses }
         let names = named
-        policy.closeTwins { names[$0] != nil }
+        policy.closeTwins { names.contains($0) }
         return policy
     }
 
@@ -112,7 +112,7 @@ struct PolicyReader {
     private mutating func add(_ clauses: [Clause], to call: Int32, _ place: PolicyPlace)
         throws(Failure)
     {
-        let before = named[call, default: []]
+        let before = named[call]
         if before.last?.isUnconditional == true {
             throw place.mistake("an earlier line decides this call already")
         }

@@ -46,7 +46,7 @@ public struct SystemCallFilter: Equatable, Sendable {
     /// calls newer than any policy, and clauses in order, of which the first that holds decides.
     init(_ policy: Policy) throws(Failure) {
         let body = try libseccompProgram(policy.defaultAction) { (context) throws(Failure) in
-            for (number, clauses) in policy.clauses.sorted(by: { $0.key < $1.key }) {
+            for (number, clauses) in policy.clauses.entries {
                 guard let clause = clauses.first, clause.isUnconditional,
                     clause.action != policy.defaultAction
                 else { continue }
@@ -57,11 +57,12 @@ public struct SystemCallFilter: Equatable, Sendable {
         var assembler = FilterAssembler(before: body)
         let start = assembler.start
         var next = start
-        for (number, clauses) in policy.conditional.reversed() {
+        for (number, clauses) in policy.clauses.entries.reversed()
+        where clauses.first?.isUnconditional == false {
             next = assembler.add(number, clauses, policy.defaultAction, otherwise: next)
         }
         if policy.defaultAction != .log {
-            let newest = max(SystemCalls.highest, policy.clauses.keys.max() ?? 0)
+            let newest = max(SystemCalls.highest, policy.clauses.entries.last?.call ?? 0)
             let unknown = assembler.end(.noSystemCall)
             next = assembler.branch(
                 .greater, UInt32(newest), ifTrue: unknown, ifFalse: next)
@@ -71,14 +72,6 @@ public struct SystemCallFilter: Equatable, Sendable {
             .greaterOrEqual, Architecture.x32Bit, ifTrue: start, ifFalse: next)
         try self.init(
             assembler, [(Architecture.native.auditNumber, next)], otherwise: start)
-    }
-}
-
-extension Policy {
-    /// The calls whose arguments are looked at, lowest number first.
-    fileprivate var conditional: [(Int32, [Clause])] {
-        clauses.filter { $0.value.first?.isUnconditional == false }
-            .sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
     }
 }
 

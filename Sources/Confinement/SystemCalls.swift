@@ -23,27 +23,29 @@ enum SystemCalls {
 
     /// The name of a call that all architectures have under this number.
     static func unifiedName(of number: UInt32) -> ByteString? {
-        unified.first { $0.number == Int32(bitPattern: number) }.map { "\($0.name)" }
+        let names = unified.words
+        let place = Int(number) - firstUnified
+        return names.indices.contains(place) ? names[place] : nil
     }
 
     /// The number of a call that all architectures have under one.
     static func unifiedNumber(of name: ByteString) -> Int32? {
-        unified.first { name.isSpelled($0.name) }?.number
+        unified.index(of: name).map { Int32(firstUnified + $0) }
     }
 
     /// The highest number of a call whose name is known. A kernel's calls beyond are ones that no
     /// policy can have meant.
-    static var highest: Int32 { unified.last?.number ?? 0 }
+    static var highest: Int32 { Int32(firstUnified + unified.words.count - 1) }
 
-    /// Calls that have one number on every architecture, as all have since Linux 5.1, and that
-    /// libseccomp may not know yet.
-    private static let unified: [(name: StaticString, number: Int32)] = [
-        ("futex_waitv", 449), ("set_mempolicy_home_node", 450), ("cachestat", 451),
-        ("fchmodat2", 452), ("map_shadow_stack", 453), ("futex_wake", 454), ("futex_wait", 455),
-        ("futex_requeue", 456), ("statmount", 457), ("listmount", 458),
-        ("lsm_get_self_attr", 459), ("lsm_set_self_attr", 460), ("lsm_list_modules", 461),
-        ("mseal", 462), ("setxattrat", 463), ("getxattrat", 464), ("listxattrat", 465),
-        ("removexattrat", 466), ("open_tree_attr", 467), ("file_getattr", 468),
-        ("file_setattr", 469),
-    ]
+    private static let firstUnified = 449
+
+    /// Calls that libseccomp may not know yet, in the order of their numbers, which are the same on
+    /// every architecture, as all are since Linux 5.1.
+    private static let unified = WordList(
+        """
+        futex_waitv set_mempolicy_home_node cachestat fchmodat2 map_shadow_stack futex_wake \
+        futex_wait futex_requeue statmount listmount lsm_get_self_attr lsm_set_self_attr \
+        lsm_list_modules mseal setxattrat getxattrat listxattrat removexattrat open_tree_attr \
+        file_getattr file_setattr
+        """)
 }

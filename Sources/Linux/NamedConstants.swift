@@ -9,6 +9,16 @@ public func namedConstant(_ name: ByteString) -> UInt64? {
     return nil
 }
 
+/// The name of an error number, the one that is no alias; nil when it is not in the table.
+public func errorName(_ errno: Errno) -> ByteString? {
+    let aliases = WordList("EWOULDBLOCK EDEADLOCK ENOTSUP")
+    for index in constants.indices where constants[index].value == Int64(errno.code) {
+        let name: ByteString = "\(constants[index].name)"
+        if name.hasPrefix("E"), aliases.index(of: name) == nil { return name }
+    }
+    return nil
+}
+
 private let constants: InlineArray<_, (name: StaticString, value: Int64)> = [
     // Error numbers.
     ("EMULTIHOP", Int64(EMULTIHOP)), ("EUNATCH", Int64(EUNATCH)),

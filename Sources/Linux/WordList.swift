@@ -6,14 +6,19 @@ public struct WordList: Sendable {
     /// The words of `text`.
     public init(_ text: StaticString) { self.text = text }
 
-    /// The words, in order.
-    public var words: [ByteString] {
-        ByteString(text).parts(separatedBy: UInt8(ascii: " "))
+    private var parts: [Slice<UnsafeBufferPointer<UInt8>>] {
+        UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount)
+            .split(separator: UInt8(ascii: " "))
     }
 
+    /// The words, in order.
+    public var words: [ByteString] { parts.map { ByteString($0) } }
+
     /// The place of `word`, counted from zero; nil when it is not among them.
-    public func index(of word: ByteString) -> Int? { words.firstIndex(of: word) }
+    public func index(of word: ByteString) -> Int? {
+        parts.firstIndex { $0.elementsEqual(word.bytes) }
+    }
 
     /// The word at a place, which must be there.
-    public subscript(index: Int) -> ByteString { words[index] }
+    public subscript(index: Int) -> ByteString { ByteString(parts[index]) }
 }

@@ -50,7 +50,7 @@ func run(_ program: [FilterInstruction], _ data: SeccompData) -> UInt32? {
 
 /// What a policy says of a call, told without a filter.
 func decide(_ policy: Policy, _ number: Int32, _ arguments: [UInt64]) -> FilterAction {
-    for clause in policy.clauses[number, default: []] {
+    for clause in policy.clauses[number] {
         let holds =
             clause.isUnconditional
             || clause.condition.contains { $0.allSatisfy { $0.holds(for: arguments) } }

@@ -137,7 +137,7 @@ struct FilterTests {
             let policy = randomPolicy(&generator)
             let filter = try SystemCallFilter(policy)
             for number in 0...newest {
-                for _ in 0..<(policy.clauses[number]?.first?.isUnconditional == false ? 40 : 1) {
+                for _ in 0..<(policy.clauses[number].first?.isUnconditional == false ? 40 : 1) {
                     let arguments = (0..<6).map { _ in
                         values.randomElement(using: &generator) ?? 0
                     }

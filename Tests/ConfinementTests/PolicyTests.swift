@@ -149,7 +149,7 @@ struct PolicyTests {
         let line = "read: arg3 == \(text)"
         guard let value else { return #expect(mistake(line).hasPrefix("test.policy:1: ")) }
         let expected = Comparison(argument: 3, relation: .equal, value: value)
-        #expect(try policy(line).clauses[number("read")]?.first?.condition == [[expected]])
+        #expect(try policy(line).clauses[number("read")].first?.condition == [[expected]])
     }
 
     @Test(
