@@ -25,7 +25,7 @@ extension SystemCallFilter {
             append(instruction.value, to: &bytes)
         }
         var sum: [UInt8] = []
-        append(checksum(bytes), to: &sum)
+        append(SystemCallFilter.checksum(bytes), to: &sum)
         bytes.replaceSubrange(20..<24, with: sum)
         return bytes
     }
@@ -50,7 +50,7 @@ extension SystemCallFilter {
         let flags = FilterFlags(rawValue: word(16, UInt32.self))
         guard bytes.count == size + count * 8, (1...SystemCallFilter.limit).contains(count),
             flags.isSubset(of: [.log, .allowSpeculation]),
-            word(20, UInt32.self) == checksum(bytes)
+            word(20, UInt32.self) == SystemCallFilter.checksum(bytes)
         else { throw Failure("\(name) is damaged") }
         self.flags = flags
         instructions = (0..<count).map { index in
@@ -60,17 +60,17 @@ extension SystemCallFilter {
                 ifTrue: bytes[offset + 2], ifFalse: bytes[offset + 3])
         }
     }
+
+    /// FNV-1a of all but the checksum's own place: against accidents, not against people.
+    static func checksum(_ bytes: [UInt8]) -> UInt32 {
+        var sum: UInt32 = 2_166_136_261
+        for (offset, byte) in bytes.enumerated() where !(20..<24).contains(offset) {
+            sum = (sum ^ UInt32(byte)) &* 16_777_619
+        }
+        return sum
+    }
 }
 
 private func append(_ value: some FixedWidthInteger, to bytes: inout [UInt8]) {
     withUnsafeBytes(of: value) { bytes.append(contentsOf: $0) }
-}
-
-/// FNV-1a of all but the checksum's own place: against accidents, not against people.
-private func checksum(_ bytes: [UInt8]) -> UInt32 {
-    var sum: UInt32 = 2_166_136_261
-    for (offset, byte) in bytes.enumerated() where !(20..<24).contains(offset) {
-        sum = (sum ^ UInt32(byte)) &* 16_777_619
-    }
-    return sum
 }

@@ -8,7 +8,7 @@ struct SeccompData {
     var architecture: UInt32
     var arguments: [UInt64] = [0, 0, 0, 0, 0, 0]
 
-    fileprivate func word(at offset: UInt32) -> UInt32? {
+    func word(at offset: UInt32) -> UInt32? {
         switch offset {
         case 0: UInt32(bitPattern: number)
         case 4: architecture

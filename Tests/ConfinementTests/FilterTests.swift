@@ -89,15 +89,6 @@ struct FilterTests {
         }
     }
 
-    /// A small generator with a seed, so that a failure can be had again.
-    private struct Generator: RandomNumberGenerator {
-        var state: UInt64
-        mutating func next() -> UInt64 {
-            state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
-            return (state ^ state >> 29) &* 0x9e37_79b9_7f4a_7c15
-        }
-    }
-
     private func randomPolicy(_ generator: inout Generator) -> Policy {
         let actions: [FilterAction] = [
             .allow, .killProcess, .killThread, .trap, .fail(.notPermitted), .fail(.noEntry),

@@ -351,14 +351,6 @@ struct ProfileTests {
 struct ProfileReferenceTests {
     private let native = seccomp_arch_native()
 
-    private struct Generator: RandomNumberGenerator {
-        var state: UInt64
-        mutating func next() -> UInt64 {
-            state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
-            return (state ^ state >> 29) &* 0x9e37_79b9_7f4a_7c15
-        }
-    }
-
     @Test("Random rules for the same calls are merged as libseccomp merges them")
     func randomRules() throws {
         var generator = Generator(state: 7)
