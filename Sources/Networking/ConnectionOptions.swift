@@ -60,10 +60,17 @@ public struct ConnectionOptions: Sendable {
         return true
     }
 
-    /// Takes `HOST PORT PROGRAM`; returns the program with its arguments, nil when there is none.
-    public mutating func take(operands: ArraySlice<ByteString>) -> ArraySlice<ByteString>? {
+    /// Takes `HOST PORT PROGRAM`; returns the program with its arguments, nil when there is none. A port
+    /// that is unknown is worse than no program.
+    @inline(never)
+    public mutating func take(operands: ArraySlice<ByteString>) throws(Failure)
+        -> ArraySlice<ByteString>?
+    {
         let program = operands.dropFirst(2)
-        if program.isEmpty { return nil }
+        if program.isEmpty {
+            if operands.count == 2 { _ = try resolvePort(operands[operands.startIndex + 1]) }
+            return nil
+        }
         host = operands[operands.startIndex]
         port = operands[operands.startIndex + 1]
         return program

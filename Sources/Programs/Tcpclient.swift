@@ -20,7 +20,8 @@ func tcpclient(_ call: Call) throws(Failure) -> Outcome {
         else { throw Failure(usage: usage) }
     }
     return try reporting(options.common.verbosity) { () throws(Failure) in
-        guard let program = options.common.take(operands: call.arguments[words.operands...]) else {
+        let operands = call.arguments[words.operands...]
+        guard let program = try options.common.take(operands: operands) else {
             throw Failure(usage: usage)
         }
         return try connect(options, call, running: program)

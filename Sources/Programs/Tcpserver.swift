@@ -24,7 +24,8 @@ func tcpserver(_ call: Call) throws(Failure) -> Outcome {
     }
     try confinement.complete(&options)
     return try reporting(options.common.verbosity) { () throws(Failure) in
-        guard let program = options.common.take(operands: call.arguments[words.operands...]) else {
+        let operands = call.arguments[words.operands...]
+        guard let program = try options.common.take(operands: operands) else {
             throw Failure(usage: usage)
         }
         let invocation = Invocation(command: program, environment: call.environment)

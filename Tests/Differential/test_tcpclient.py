@@ -92,6 +92,7 @@ CASES = [
     Case("no arguments", "tcpclient"),
     Case("a host alone", "tcpclient", ["0"]),
     Case("host and port alone", "tcpclient", ["0", "7000"]),
+    Case("host and unknown port alone", "tcpclient", ["0", "no-such-service"]),
     Case("options alone", "tcpclient", ["-RHl0"]),
     Case("an unknown option", "tcpclient", ["-z", "0", "7000", "true"]),
     Case("an unknown option in a cluster", "tcpclient", ["-vRz", "0", "7000", "true"]),

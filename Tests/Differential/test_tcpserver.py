@@ -20,6 +20,7 @@ REFUSALS = [
     Case("no-arguments", "tcpserver"),
     Case("host-only", "tcpserver", ["127.0.0.1"]),
     Case("no-program", "tcpserver", ["127.0.0.1", "0"]),
+    Case("no-program-and-bad-port", "tcpserver", ["127.0.0.1", "no-such-service"]),
     Case("illegal-option", "tcpserver", ["-z", "127.0.0.1", "0", "cat"]),
     Case("illegal-option-in-cluster", "tcpserver", ["-vRz", "127.0.0.1", "0", "cat"]),
     Case("option-lacks-argument", "tcpserver", ["-c"]),
