@@ -40,6 +40,8 @@ let staticLink: [String] = [
     // A smaller one for libseccomp's table of system calls; see Scripts/seccomp-table.
     "-Xlinker", "\(sysrootLibraries)/seccomp-table.o", "-Xlinker", "--wrap=syscall_resolve_name",
     "-Xlinker", "--wrap=syscall_resolve_num", "-Xlinker", "--wrap=syscall_iterate",
+    // memory.c's.
+    "-Xlinker", "--wrap=posix_memalign", "-Xlinker", "--wrap=free",
     "-Xlinker", "\(sysrootLibraries)/libc.a", "-Xlinker", "\(sysrootLibraries)/crtn.o",
     "-Xlinker", "--gc-sections", "-Xlinker", "--icf=all", "-Xlinker", "-O2", "-Xlinker", "-s",
     "-use-ld=lld",

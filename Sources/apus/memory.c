@@ -1,0 +1,41 @@
+/*
+ * The first blocks of memory come from an arena that is part of the program. Most programs allocate a
+ * little and exec: libc's allocator, which maps and unmaps pages for every size, was a sixth of the time
+ * of a chain. What the arena gives is not given a second time; once it is used up, libc allocates.
+ *
+ * The linker gives these functions to the callers of the release (--wrap).
+ */
+#include <features.h>
+
+#ifndef __GLIBC__
+#include <errno.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+void __real_free(void *memory);
+
+enum { ALIGNMENT = 16 };
+static _Alignas(ALIGNMENT) char arena[32768];
+static size_t used;
+
+/* Swift allocates through this, and has one thread. */
+int __wrap_posix_memalign(void **result, size_t alignment, size_t size)
+{
+    if (alignment > ALIGNMENT)
+        *result = aligned_alloc(alignment, size);
+    else if (size >= sizeof arena - used)
+        /* Even of size 0: a block behind the end would be freed as libc's. */
+        *result = malloc(size);
+    else {
+        *result = arena + used;
+        used += (size + ALIGNMENT - 1) & -ALIGNMENT;
+    }
+    return *result ? 0 : ENOMEM;
+}
+
+void __wrap_free(void *memory)
+{
+    if ((uintptr_t)memory - (uintptr_t)arena >= sizeof arena)
+        __real_free(memory);
+}
+#endif
