@@ -2,11 +2,12 @@
 PREFIX ?= /usr/local
 DESTDIR ?=
 ARGS ?=
+SECONDS ?= 60
 STATIC = swift build -c release --traits Static --toolset build/toolset.json \
 	--scratch-path .build-static --experimental-lto-mode full --explicit-target-dependency-import-check error
 PYTEST = /usr/bin/python3 -m pytest -q -p no:cacheprovider --import-mode=importlib
 
-.PHONY: all build test lint unit end-to-end differential container bench demo install clean
+.PHONY: all build test lint unit end-to-end differential container fuzz bench demo install clean
 
 all: build
 
@@ -18,7 +19,9 @@ build/toolset.json: Scripts/make-sysroot Scripts/install-packages $(wildcard Scr
 	Scripts/install-packages build
 	Scripts/make-sysroot
 
-test: lint unit end-to-end differential container
+# Containers are mostly waited for. Fuzzing takes what they leave, a minute over all formats.
+test: lint unit end-to-end differential
+	$(MAKE) -j 2 --output-sync=line container fuzz SECONDS=15
 
 lint: build
 	Scripts/install-packages test
@@ -42,6 +45,9 @@ container: build
 	Scripts/install-packages container
 	$(PYTEST) Tests/Container
 
+fuzz: build
+	Scripts/fuzz $(SECONDS)
+
 bench: build
 	Scripts/install-packages bench
 	Benchmarks/run $(ARGS)
@@ -59,4 +65,4 @@ install: build
 		install -m 644 $$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/ || exit; done
 
 clean:
-	rm -rf build .build .build-static
+	rm -rf build .build .build-fuzz .build-static

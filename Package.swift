@@ -101,3 +101,12 @@ let package = Package(
     ],
     swiftLanguageModes: [.v6]
 )
+
+// For `make fuzz`: what libFuzzer's main calls.
+if Context.environment["FUZZ"] != nil {
+    package.targets.append(
+        .executableTarget(
+            name: "fuzz", dependencies: ["Confinement", "Linux"], path: "Tests/Fuzz",
+            exclude: ["seeds"],
+            swiftSettings: [oneLibc, .unsafeFlags(["-parse-as-library"])]))
+}

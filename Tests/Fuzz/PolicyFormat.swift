@@ -1,0 +1,1 @@
+../ConfinementTests/PolicyFormat.swift
