@@ -1,4 +1,4 @@
-"""The two ways of docs/tls.md, with its files as they stand; only paths and ports are this test's."""
+"""The two ways of docs/tls.md, with its files as they stand; only paths are this test's."""
 
 import contextlib
 import os
@@ -9,6 +9,7 @@ import ssl
 import pytest
 
 from apus import ROOT, environment, run, wait_for
+from network import private_network
 from services import supervisor
 from sockets import compile_rules
 
@@ -20,11 +21,6 @@ def part(name, number=0):
     """The file called `name` in the text."""
     found = re.findall(rf"^`{re.escape(name)}`[^\n]*\n\n```\w+\n(.*?)^```$", TEXT, re.M | re.S)
     return found[number]
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
 
 
 @pytest.fixture
@@ -43,52 +39,45 @@ def place(tmp_path):
     return tmp_path
 
 
-def lay(place, service, run_text, ports):
-    """A service directory with the program in it; returns the text with the test's paths and ports."""
+def lay(place, service, text):
+    """A service directory with the program in it."""
     directory = place / "scan" / service
     directory.mkdir(parents=True)
-    (directory / "run").write_text(here(place, run_text, ports))
+    (directory / "run").write_text(here(place, text))
     (directory / "run").chmod(0o755)
     (directory / "web").symlink_to(place / "web")
 
 
-def here(place, text, ports):
+def here(place, text):
     for path in ("/etc/stunnel/", "/etc/ssl/private/", "/usr/local/bin/", "/etc/"):
         text = text.replace(path, f"{place}/")
-    # Other programs of the test may have the wildcard address.
-    text = text.replace(":::443", "127.0.0.1:443").replace(" 0 443 ", " 127.0.0.1 443 ")
-    if os.geteuid() != 0:
-        text = re.sub(r"^set[ug]id.*\n", "", text, flags=re.M)
-    for port, own in ports.items():
-        text = re.sub(rf"\b{port}\b", str(own), text)
     return text
 
 
-def ask(place, port, source):
+def ask(place, source):
     """What the program answers to a client that comes from `source`, by TLS."""
     context = ssl.create_default_context(cafile=place / "cert")
     with contextlib.suppress(OSError), \
-            socket.create_connection(("127.0.0.1", port), 10, (source, 0)) as plain, \
+            socket.create_connection(("127.0.0.1", 443), 10, (source, 0)) as plain, \
             context.wrap_socket(plain, server_hostname="localhost") as secure:
         secure.sendall(b"hello\n")
         return secure.recv(100)
     return b""
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs a network of its own")
 @pytest.mark.parametrize("files", [
     {"web.conf": "/etc/stunnel/web.conf", "tls": "/var/service/tls/run",
      "web": "/var/service/web/run"},
     {"one.conf": "/etc/stunnel/one.conf", "web": "/var/service/web/run"},
 ], ids=["before", "behind"])
 def test_client_is_known_through_tls(place, files):
-    ports = {443: free_port(), 8080: free_port()}
     for name, path in files.items():
         text = part(path, -1 if "one.conf" in files else 0)
         if name.endswith(".conf"):
-            (place / name).write_text(here(place, text, ports))
+            (place / name).write_text(here(place, text))
         else:
-            lay(place, name, text, ports)
-    with supervisor("svscan", place / "scan", env=environment()):
-        wait_for(lambda: ask(place, ports[443], "127.0.0.2") == b"127.0.0.2 says hello\n",
-                 "an answer")
-        assert ask(place, ports[443], "127.0.0.3") == b""
+            lay(place, name, text)
+    with private_network(), supervisor("svscan", place / "scan", env=environment()):
+        wait_for(lambda: ask(place, "127.0.0.2") == b"127.0.0.2 says hello\n", "an answer")
+        assert ask(place, "127.0.0.3") == b""
