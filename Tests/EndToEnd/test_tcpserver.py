@@ -575,6 +575,24 @@ def test_each_limit_by_rule_and_by_environment(tmp_path, variable, low, high):
             server.wait_for_log(rb" %s:" % variable.encode(), 3 - answers.count(b"in\n"))
 
 
+def test_memory_does_not_grow(tmp_path):
+    """Whoever connects, and however often: rules, limits and the rate have what they need at first."""
+    compile_rules(tmp_path, b"127.9.:deny\n:allow,A=\"b\"\n")
+    env = environment(MAXRATE="1000/1", MAXCONNC="100")
+    with tcpserver(*FAST, "-x", "rules.cdb", child=("true",), env=env, cwd=tmp_path) as server:
+        def connections(count):
+            def flood(start):
+                for number in range(start, count, 8):
+                    talk(server.port, source=f"127.{number % 12}.{number // 250 % 250}.{number % 250 + 1}")
+            with concurrent.futures.ThreadPoolExecutor(8) as clients:
+                list(clients.map(flood, range(8)))
+            wait_for(lambda: server.log.endswith(b"status: 0/40\n"), "the last end")
+            return int(status_field(server.process.pid, "VmRSS").split()[0])
+
+        first = connections(500)
+        assert connections(4000) <= first + 40
+
+
 def test_banner_to_a_client_that_reads_late():
     """A banner that does not fit the socket is finished by the copy, and delays nobody else."""
     banner = "b" * 120_000
