@@ -1,8 +1,7 @@
 import CSeccomp
 import Linux
 
-/// What becomes of every call under a policy, as a table for people: name, number, action. The policy
-/// is as for `SystemCallFilter(policy:)`, or standard input when there is none.
+/// What becomes of every call under a policy, as a table for people: name, number, action.
 public func explain(_ source: PolicySource) throws(Failure) -> [UInt8] {
     let filter = try source.filter()
     let native = Architecture.native.auditNumber
@@ -16,6 +15,9 @@ public func explain(_ source: PolicySource) throws(Failure) -> [UInt8] {
     }
     let newer = filter.answers(to: UInt32(SystemCalls.highest) + 1, of: native)
     table.add("newer calls", "", joined(newer.map { $0.text }, " or "))
+    for architecture in source.otherArchitectures {
+        table.add("calls of \(architecture.name)", "", "as those of the same name")
+    }
     let others = filter.answers(to: 0, of: 0)
     table.add("other architectures", "", joined(others.map { $0.text }, " or "))
     for name in source.unknownNames { table.add(name, "", "not known, passed over") }
@@ -65,6 +67,11 @@ extension PolicySource {
             }
             return joined(parts + ["else \(profile.defaultAction.text)"], "; ")
         }
+    }
+
+    fileprivate var otherArchitectures: ArraySlice<Architecture> {
+        if case .profile(let profile) = self { return profile.architectures.dropFirst() }
+        return []
     }
 
     fileprivate var unknownNames: [ByteString] {

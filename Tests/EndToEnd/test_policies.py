@@ -128,6 +128,12 @@ class TestExplanations:
         table = explained(PODMAN)
         assert table["read"] == "allow" and table["kexec_load"] == "return EPERM"
         assert table["personality"].startswith("arg0 == 0: allow; arg0 == 8: allow; ")
+        assert table["other architectures"] == "kill-process"
+
+    def test_of_other_architectures(self):
+        table = explained(input=b"""{"defaultAction": "SCMP_ACT_ALLOW",
+            "architectures": ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_AARCH64"]}""")
+        assert table["calls of x86"] == "as those of the same name"
 
 
 # getpid in machine code: as a call of i386, as one of x32.
