@@ -1,6 +1,7 @@
 """tcpserver behind proxies: the header of the PROXY protocol, whoever sends it and whenever it comes."""
 
 import contextlib
+import os
 import re
 import socket
 import struct
@@ -175,6 +176,19 @@ def test_a_header_that_never_comes_costs_no_time_and_ten_seconds():
             assert 9 < time.monotonic() - start
             assert cpu_seconds(server.process.pid) < 0.2
         server.wait_for_log(rb"unable to read PROXY header: timed out\n", 2)
+
+
+def test_proxies_that_break_off_leave_nothing():
+    with tcpserver(*FAST, "-b400", "-c1000", "--proxy", "127.0.0.1", child=HOLD) as server:
+        before = os.listdir(f"/proc/{server.process.pid}/fd")
+        for number in range(300):
+            with connect(server.port) as connection:
+                # The connection is reset and not closed.
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                connection.sendall(b"PROXY TCP4"[:number % 3])
+        server.wait_for_log(rb"dropping connection, unable to read PROXY header", 300)
+        server.wait_for_log(rb"status: 0/1000\n\Z")
+        assert os.listdir(f"/proc/{server.process.pid}/fd") == before
 
 
 def test_draining_waits_for_the_header():
