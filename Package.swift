@@ -49,6 +49,8 @@ let staticLink: [String] = [
     "-Xlinker", "-mllvm", "-Xlinker", "-enable-machine-outliner=always",
     "-Xlinker", "-mllvm", "-Xlinker", "-enable-linkonceodr-outlining",
     "-Xlinker", "-T", "-Xlinker", "\(Context.packageDirectory)/Sources/apus/release.ld",
+    "-Xlinker", "--symbol-ordering-file=\(Context.packageDirectory)/Sources/apus/order.txt",
+    "-Xlinker", "--no-warn-symbol-ordering",
     "-Xlinker", "--no-eh-frame-hdr", "-Xlinker", "--build-id=none",
     "-Xlinker", "-z", "-Xlinker", "norelro",
 ]
@@ -84,7 +86,7 @@ let package = Package(
             "Programs",
             ["Confinement", "Formats", "Init", "Linux", "Logging", "Networking", "Supervision"]),
         .executableTarget(
-            name: "apus", dependencies: ["Programs"], exclude: ["release.ld"],
+            name: "apus", dependencies: ["Programs"], exclude: ["order.txt", "release.ld"],
             cSettings: cSettings,
             linkerSettings: [
                 .unsafeFlags(
