@@ -47,7 +47,8 @@ struct Connection {
         edits.set("TCPREMOTEPORT=") { appendDecimal(remotePort, to: &$0) }
         edits.set("TCPREMOTEHOST", remoteHost)
         edits.set("TCPREMOTEINFO", remoteInfo)
-        if let proxy { edits.set("TCPPROXYIP=") { proxy.write(to: &$0) } }
+        // Who reads it believes it, so that one that was inherited goes.
+        edits.set("TCPPROXYIP", proxy.map { ByteString($0.text) })
     }
 
     /// What the header of a proxy says.
@@ -80,7 +81,7 @@ struct UnixEnd {
     private static var tcpVariables: [StaticString] {
         [
             "TCPLOCALIP", "TCPLOCALPORT", "TCPLOCALHOST", "TCPREMOTEIP", "TCPREMOTEPORT",
-            "TCPREMOTEHOST", "TCPREMOTEINFO",
+            "TCPREMOTEHOST", "TCPREMOTEINFO", "TCPPROXYIP",
         ]
     }
 }

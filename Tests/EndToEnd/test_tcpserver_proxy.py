@@ -65,7 +65,8 @@ def test_proxy_header(options, header, client, server_end):
                          ids=["v1-unknown", "v2-local", "v2-unix"])
 @pytest.mark.parametrize("pause_at", [None, 3])
 def test_proxy_without_a_client(header, pause_at):
-    with tcpserver(*FAST, "--proxy", "127.0.0.0/8", child=("sh", "-c", "env -0; cat")) as server:
+    with tcpserver(*FAST, "--proxy", "127.0.0.0/8", child=("sh", "-c", "env -0; cat"),
+                   env=environment(TCPPROXYIP="192.0.2.1")) as server:
         text = proxied(server.port, header, b"data", pause_at)
         assert text.endswith(b"\0data")
         found = variables(text[:-4])
