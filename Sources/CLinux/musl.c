@@ -1,7 +1,7 @@
 /*
  * What the Swift runtime and Debian's static libraries expect of libc and musl does not have: the
  * Embedded standard library wants arc4random_buf, and the static libraries were compiled with
- * _FORTIFY_SOURCE against glibc. At the end, parts of them that would only take room.
+ * _FORTIFY_SOURCE against glibc. At the end, a part of one that would only take room.
  */
 #define _GNU_SOURCE
 #include <features.h>
@@ -65,7 +65,6 @@ int __asprintf_chk(char **text, int flag, const char *format, ...)
     FORWARD(vasprintf(text, format, arguments));
 }
 
-/* jansson reads fractions with the one, which nobody looks at; libseccomp prints with the other. */
-double strtod(const char *text, char **end) { return *end = (char *)text + strlen(text), 0; }
+/* Prints filters for people, for a function of libseccomp that nobody calls. */
 int gen_pfc_generate(void) { return -ENOSYS; }
 #endif
