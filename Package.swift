@@ -92,7 +92,7 @@ let package = Package(
                 .unsafeFlags(
                     ["-enable-experimental-feature", "Embedded", "-wmo"] + staticLink, release)
             ]),
-        tests("Linux", ["Linux"]),
+        tests("Linux", ["CLinux", "Linux"]),
         tests("Formats", ["Formats"]),
         tests("Supervision", ["Supervision", "Formats", "Linux"]),
         tests("Logging", ["Logging", "Formats", "Linux"]),
