@@ -7,7 +7,7 @@ STATIC = swift build -c release --traits Static --toolset build/toolset.json \
 	--scratch-path .build-static --experimental-lto-mode full --explicit-target-dependency-import-check error
 PYTEST = /usr/bin/python3 -m pytest -q -p no:cacheprovider --import-mode=importlib
 
-.PHONY: all build order test lint unit end-to-end differential container fuzz bench demo install clean
+.PHONY: all build order test lint unit end-to-end differential container fuzzer fuzz bench demo install clean
 
 all: build
 
@@ -26,7 +26,7 @@ build/toolset.json: Scripts/make-sysroot Scripts/install-packages $(wildcard Scr
 	Scripts/make-sysroot
 
 # Containers are mostly waited for. Fuzzing takes what they leave, a minute over all formats.
-test: lint unit end-to-end differential
+test: lint unit end-to-end differential fuzzer
 	$(MAKE) -j 2 --output-sync=line container fuzz SECONDS=15
 
 lint: build
@@ -51,7 +51,12 @@ container: build
 	Scripts/install-packages container
 	$(PYTEST) Tests/Container
 
-fuzz: build
+fuzzer:
+	Scripts/install-packages build
+	FUZZ=1 swift build -c release --product fuzz --scratch-path .build-fuzz --sanitize=fuzzer \
+		--sanitize=address -Xswiftc -enable-testing -Xswiftc -use-ld=lld
+
+fuzz: build fuzzer
 	Scripts/fuzz $(SECONDS)
 
 bench: build
