@@ -15,7 +15,6 @@ public struct Account: Equatable, Sendable {
 
     /// The account called `name`; nil when the database has none. getpwnam_r(3).
     public static func named(_ name: ByteString) throws(SystemError) -> Account? {
-        if let account = accountInPasswordFile(name) { return account }
         var entry = passwd()
         var found: UnsafeMutablePointer<passwd>?
         return try lookUp("getpwnam", name) { text, room in
