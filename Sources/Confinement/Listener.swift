@@ -104,7 +104,7 @@ final class SystemCallListener {
                 }
             }
             if !awaited[0].isReady { continue }
-            if try hasHungUp(listener) {
+            if awaited[0].hasHungUp {
                 return end == .nothingYet ? try reap(program, block: true) : end
             }
             do throws(SystemError) {

@@ -8,6 +8,8 @@ public struct Awaited: Sendable {
     public let interest: EventLoop.Interest
     /// Whether the last `poll` found it ready, at end of file or in error.
     public internal(set) var isReady = false
+    /// Whether it found nobody at the other end any more, or an error.
+    public internal(set) var hasHungUp = false
 
     /// Waits for `interest` on `descriptor`.
     public init(_ descriptor: Int32, _ interest: EventLoop.Interest = .read) {
@@ -31,14 +33,12 @@ public func poll(_ awaited: inout [Awaited], milliseconds: Int32? = nil) throws(
         _ = try Kernel.call("poll") {
             poll(entries.baseAddress, nfds_t(entries.count), milliseconds ?? -1)
         }
-        for index in awaited.indices { awaited[index].isReady = entries[index].revents != 0 }
+        for index in awaited.indices {
+            let found = Int32(entries[index].revents)
+            awaited[index].isReady = found != 0
+            awaited[index].hasHungUp = found & (POLLHUP | POLLERR | POLLNVAL) != 0
+        }
     }
-}
-
-/// Whether whoever was at the other end of `descriptor` is gone. poll(2) POLLHUP.
-public func hasHungUp(_ descriptor: borrowing Descriptor) throws(SystemError) -> Bool {
-    var entry = pollfd(fd: descriptor.number, events: 0, revents: 0)
-    return try Kernel.call("poll") { poll(&entry, 1, 0) } > 0
 }
 
 /// Sleeps for whole seconds; blocked signals stay pending. nanosleep(2).
