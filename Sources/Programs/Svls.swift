@@ -17,9 +17,7 @@ func svls(_ call: Call) throws(Failure) -> Outcome {
     let services = try ServiceTable(of: call.operand(reader.operands, else: "/service"))
     var code: Int32 = 0
     let text = showsConfinement ? try confinement(of: services, &code) : services.text
-    do throws(SystemError) { try writeAll(Standard.output, Array(text.bytes)) } catch {
-        throw error.explained("unable to write output")
-    }
+    try writeOutput(Array(text.bytes))
     return .exit(code)
 }
 

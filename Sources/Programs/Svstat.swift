@@ -15,9 +15,7 @@ func svstat(_ call: Call) throws(Failure) -> Outcome {
             throw error.explained("unable to set directory")
         }
     }
-    do throws(SystemError) { try writeAll(Standard.output, text) } catch {
-        throw error.explained("unable to write output")
-    }
+    try writeOutput(text)
     return .exit(0)
 }
 

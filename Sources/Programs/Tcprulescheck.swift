@@ -11,8 +11,6 @@ func tcprulescheck(_ call: Call) throws(Failure) -> Outcome {
         host: environment["TCPREMOTEHOST"].map { Array($0.bytes) },
         info: environment["TCPREMOTEINFO"].map { Array($0.bytes) })
     let text = try explainAccess(call.arguments[1], query)
-    do { try writeAll(Standard.output, text) } catch {
-        throw error.explained("unable to write output")
-    }
+    try writeOutput(text)
     return .exit(0)
 }
