@@ -381,6 +381,17 @@ class TestStall:
         assert expected == total
         return dropped
 
+    @contextlib.contextmanager
+    def without_room(self, tmp_path):
+        """A logger whose writer waits for room and has lines to write; after the block it must end."""
+        with small_disk(tmp_path / "disk", 256, "--on-stall=drop", "s100000") as disk:
+            writer, = disk.log.children()
+            disk.fill()
+            disk.log.write(numbered(0, 20_000))
+            disk.log.wait_until_read()
+            yield disk.log
+            wait_for(lambda: not os.path.exists(f"/proc/{writer}"), "the end of the writer")
+
     def test_a_stopped_writer_stops_nobody(self, tmp_path):
         with logger("--on-stall=drop", "t", "s16777215", "./d", cwd=tmp_path) as log:
             log.write(numbered(0, 100))
@@ -415,18 +426,12 @@ class TestStall:
 
     def test_term_while_there_is_no_room_is_obeyed_in_seconds(self, tmp_path):
         """The next logger can read on, and has the directory: the writer is gone too."""
-        with small_disk(tmp_path / "disk", 256, "--on-stall=drop", "s100000") as disk:
-            log = disk.log
-            writer, = log.children()
-            disk.fill()
-            log.write(numbered(0, 20_000))
-            log.wait_until_read()
+        with self.without_room(tmp_path) as log:
             log.process.send_signal(signal.SIGTERM)
             assert log.process.wait(20) == 111
             told = log.process.stderr.read()
             assert re.search(rb"multilog: warning: log does not keep up, dropped \d+ lines", told)
             assert told.endswith(b"multilog: fatal: unable to hand lines to the writer: timed out\n")
-            wait_for(lambda: not os.path.exists(f"/proc/{writer}"), "the end of the writer")
 
     def test_term_while_the_writer_is_slow_loses_nothing(self, tmp_path):
         with logger("--on-stall=drop", "./d", cwd=tmp_path) as log:
@@ -442,15 +447,9 @@ class TestStall:
 
     def test_a_writer_does_not_outlive_its_relay_for_long(self, tmp_path):
         """Else it would hold the lock for as long as there is no room."""
-        with small_disk(tmp_path / "disk", 256, "--on-stall=drop", "s100000") as disk:
-            log = disk.log
-            writer, = log.children()
-            disk.fill()
-            log.write(numbered(0, 20_000))
-            log.wait_until_read()
+        with self.without_room(tmp_path) as log:
             log.process.kill()
             log.process.wait()
-            wait_for(lambda: not os.path.exists(f"/proc/{writer}"), "the end of the writer")
 
     def test_a_log_that_keeps_up_loses_nothing_however_fast_lines_come(self, tmp_path):
         with logger("--on-stall=drop", "s16777215", "n100", "./d", cwd=tmp_path) as log:
