@@ -121,10 +121,7 @@ public struct Audit: Sendable {
     }
 
     private static func set(_ text: ByteString) -> CapabilitySet {
-        CapabilitySet(
-            rawValue: text.bytes.reduce(0) {
-                $0 << 4 | UInt64($1 <= UInt8(ascii: "9") ? $1 & 15 : ($1 & 15) + 9)
-            })
+        CapabilitySet(rawValue: parseNumber("0x\(text)") ?? 0)
     }
 
     private func isExposed(by exposure: Exposure) -> Bool {

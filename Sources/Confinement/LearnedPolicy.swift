@@ -13,7 +13,7 @@ public struct LearnedPolicy {
     public init(_ path: ByteString) throws(Failure) {
         self.path = path
         do throws(SystemError) {
-            text = try exists(path) ? try contents(of: path, limit: 1 << 20) : []
+            text = try exists(path) ? try contents(of: path, limit: PolicySource.sizeLimit) : []
         } catch { throw error.explained("unable to read \(path)") }
         if text.isEmpty {
             policy = nil

@@ -5,8 +5,6 @@ import Linux
 struct PolicyReader {
     /// How deep `@include` goes; a file that includes itself ends here.
     private static let depthLimit = 10
-    /// The most bytes a file may have.
-    private static let sizeLimit = 1 << 20
 
     private var policy = Policy()
     private var isDenyList = false
@@ -34,7 +32,7 @@ struct PolicyReader {
     private mutating func include(_ path: ByteString, depth: Int) throws(Failure) {
         let text: [UInt8]
         do throws(SystemError) {
-            text = try contents(of: path, limit: PolicyReader.sizeLimit)
+            text = try contents(of: path, limit: PolicySource.sizeLimit)
         } catch { throw error.explained("unable to read \(path)") }
         try read(text, file: path, depth: depth)
     }

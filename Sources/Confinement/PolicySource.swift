@@ -9,8 +9,8 @@ public enum PolicySource {
     /// What seccomprules(8) has compiled.
     case compiled(SystemCallFilter)
 
-    /// The most bytes a file may have.
-    private static let sizeLimit = 1 << 20
+    /// The most bytes that a file, or what it includes, may have.
+    public static let sizeLimit = 1 << 20
 
     /// What the user names: a list of calls when it begins with `@` or `~`, else a file. A mistake in
     /// it fails with exit code 100, a file that cannot be read with 111.

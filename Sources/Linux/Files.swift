@@ -277,6 +277,21 @@ public func contents(of path: ByteString, limit: Int, in directory: Directory = 
     }
 }
 
+/// All that can be read from `descriptor`, at most `limit` bytes; more throws EFBIG.
+public func contents(of descriptor: Int32, limit: Int) throws(SystemError) -> [UInt8] {
+    var bytes: [UInt8] = []
+    var block = [UInt8](repeating: 0, count: min(limit + 1, 65536))
+    while true {
+        let count = try block.withUnsafeMutableBufferPointer {
+            (buffer) throws(SystemError) -> Int in
+            try read(descriptor, into: UnsafeMutableRawBufferPointer(buffer))
+        }
+        if count == 0 { return bytes }
+        bytes.append(contentsOf: block[..<count])
+        if bytes.count > limit { throw SystemError("read", .fileTooBig) }
+    }
+}
+
 /// A file without a name, in memory only. memfd_create(2).
 public func makeMemoryFile(_ name: ByteString) throws(SystemError) -> Descriptor {
     Descriptor(

@@ -43,8 +43,8 @@ func seccomprules(_ call: Call) throws(Failure) -> Outcome {
 
 private func standardInput(_ circumstances: Circumstances) throws(Failure) -> PolicySource {
     let text: [UInt8]
-    do throws(SystemError) { text = try contents(of: Standard.input, limit: 1 << 20) } catch {
-        throw error.explained("unable to read input")
-    }
+    do throws(SystemError) {
+        text = try contents(of: Standard.input, limit: PolicySource.sizeLimit)
+    } catch { throw error.explained("unable to read input") }
     return try PolicySource.read(text, file: "standard input", circumstances)
 }
