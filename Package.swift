@@ -75,16 +75,23 @@ let package = Package(
             name: "CSeccomp", pkgConfig: "libseccomp", providers: [.apt(["libseccomp-dev"])]),
         .systemLibrary(
             name: "CJansson", pkgConfig: "jansson", providers: [.apt(["libjansson-dev"])]),
-        library("Linux", ["CLinux"]),
-        library("Formats", []),
-        library("Supervision", ["Formats", "Linux"]),
-        library("Logging", ["Formats", "Linux"]),
-        library("Networking", ["Formats", "Linux"]),
-        library("Confinement", ["Formats", "Linux", "CCap", "CJansson", "CSeccomp"]),
-        library("Init", ["Supervision", "Formats", "Linux"]),
+        library("Bytes", []),
+        library("Formats", ["Bytes"]),
+        library("Linux", ["Bytes", "CLinux"]),
+        library("Commands", ["Bytes", "Linux"]),
+        library("Supervision", ["Bytes", "Commands", "Formats", "Linux"]),
+        library("Logging", ["Bytes", "Commands", "Formats", "Linux"]),
+        library("Networking", ["Bytes", "Commands", "Formats", "Linux"]),
+        library(
+            "Confinement",
+            ["Bytes", "Commands", "Formats", "Linux", "CCap", "CJansson", "CSeccomp"]),
+        library("Init", ["Bytes", "Commands", "Supervision", "Formats", "Linux"]),
         library(
             "Programs",
-            ["Confinement", "Formats", "Init", "Linux", "Logging", "Networking", "Supervision"]),
+            [
+                "Bytes", "Commands", "Confinement", "Formats", "Init", "Linux", "Logging",
+                "Networking", "Supervision",
+            ]),
         .executableTarget(
             name: "apus", dependencies: ["Programs"], exclude: ["order.txt", "release.ld"],
             cSettings: cSettings,
@@ -92,13 +99,15 @@ let package = Package(
                 .unsafeFlags(
                     ["-enable-experimental-feature", "Embedded", "-wmo"] + staticLink, release)
             ]),
-        tests("Linux", ["CLinux", "Linux"]),
-        tests("Formats", ["Formats"]),
-        tests("Supervision", ["Supervision", "Formats", "Linux"]),
-        tests("Logging", ["Logging", "Formats", "Linux"]),
-        tests("Networking", ["Networking", "Formats", "Linux"]),
-        tests("Confinement", ["Confinement", "CSeccomp", "Linux"]),
-        tests("Init", ["Init", "Supervision", "Linux"]),
+        tests("Bytes", ["Bytes"]),
+        tests("Linux", ["Bytes", "CLinux", "Linux"]),
+        tests("Commands", ["Bytes", "Commands", "Linux"]),
+        tests("Formats", ["Bytes", "Formats"]),
+        tests("Supervision", ["Bytes", "Commands", "Supervision", "Formats", "Linux"]),
+        tests("Logging", ["Bytes", "Commands", "Logging", "Formats", "Linux"]),
+        tests("Networking", ["Bytes", "Commands", "Networking", "Formats", "Linux"]),
+        tests("Confinement", ["Bytes", "Commands", "Confinement", "CSeccomp", "Linux"]),
+        tests("Init", ["Bytes", "Commands", "Init", "Supervision", "Linux"]),
         tests("Simulation", ["Supervision", "Linux"]),
     ],
     swiftLanguageModes: [.v6]
@@ -108,7 +117,7 @@ let package = Package(
 if Context.environment["FUZZ"] != nil {
     package.targets.append(
         .executableTarget(
-            name: "fuzz", dependencies: ["Confinement", "Linux"], path: "Tests/Fuzz",
-            exclude: ["seeds"],
+            name: "fuzz", dependencies: ["Bytes", "Commands", "Confinement", "Linux"],
+            path: "Tests/Fuzz", exclude: ["seeds"],
             swiftSettings: [oneLibc, .unsafeFlags(["-parse-as-library"])]))
 }

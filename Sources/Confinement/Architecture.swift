@@ -1,4 +1,6 @@
+import Bytes
 import CSeccomp
+import Commands
 import Linux
 
 /// A way to make system calls: those of another architecture, where the machine has them, have

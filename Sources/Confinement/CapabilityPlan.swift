@@ -1,3 +1,5 @@
+import Bytes
+import Commands
 import Linux
 
 /// The capability lists that the user gave; nil where none was.

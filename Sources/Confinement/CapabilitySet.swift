@@ -1,4 +1,6 @@
+import Bytes
 import CCap
+import Commands
 import Linux
 
 /// One capability, capabilities(7).

@@ -1,4 +1,6 @@
+import Bytes
 import CCap
+import Commands
 import Linux
 
 /// The capability sets of this process, read and changed through libcap.

@@ -1,3 +1,5 @@
+import Bytes
+
 /// Clauses by the numbers of calls, lowest first.
 struct ClauseTable: Equatable, Sendable {
     private(set) var entries: [(call: Int32, clauses: [Clause])] = []

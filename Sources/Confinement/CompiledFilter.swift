@@ -1,3 +1,5 @@
+import Bytes
+import Commands
 import Linux
 
 // The file that seccomprules(8) makes: 24 bytes, then the instructions of linux/filter.h. All is in the

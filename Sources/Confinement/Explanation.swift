@@ -1,4 +1,6 @@
+import Bytes
 import CSeccomp
+import Commands
 import Linux
 
 /// What becomes of every call under a policy, as a table for people: name, number, action.

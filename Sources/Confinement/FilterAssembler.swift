@@ -1,3 +1,5 @@
+import Bytes
+import Commands
 import Linux
 
 /// Puts a BPF program together from its end to its start, so that every jump's target is known when

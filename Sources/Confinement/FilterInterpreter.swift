@@ -1,3 +1,5 @@
+import Bytes
+import Commands
 import Linux
 
 // A filter run outside the kernel, to tell what it says of calls that nobody has made.

@@ -1,3 +1,5 @@
+import Bytes
+import Commands
 import Linux
 
 /// Whom to become, as far as it was said. Whoever names a user or a group has no group besides, unless

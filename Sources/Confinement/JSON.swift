@@ -1,4 +1,6 @@
+import Bytes
 import CJansson
+import Commands
 import Linux
 
 /// A value of a JSON document, and where it is, for messages.

@@ -1,3 +1,5 @@
+import Bytes
+import Commands
 import Linux
 
 /// What `--landlock` says: files, ports and processes that may still be reached. All else that the

@@ -1,3 +1,5 @@
+import Bytes
+import Commands
 import Linux
 
 /// A policy that grows by what runs of a program need.

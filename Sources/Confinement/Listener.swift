@@ -1,3 +1,5 @@
+import Bytes
+import Commands
 import Linux
 
 /// What a process that listens does with calls that a policy does not plainly allow.

@@ -1,3 +1,5 @@
+import Bytes
+import Commands
 import Linux
 
 /// What this process hears of while it listens and passes on, but for the end of a child.

@@ -1,3 +1,5 @@
+import Bytes
+import Commands
 import Linux
 
 /// What a program is allowed, decided before it starts. One type for every program that starts

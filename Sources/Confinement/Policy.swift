@@ -1,3 +1,5 @@
+import Bytes
+import Commands
 import Linux
 
 /// What the kernel does when a system call is made, in the values of seccomp(2).

@@ -1,3 +1,5 @@
+import Bytes
+import Commands
 import Linux
 
 // What stands after the colon of a policy's line: conditions, values and actions.

@@ -1,3 +1,5 @@
+import Bytes
+import Commands
 import Linux
 
 /// A place in a policy, for messages.

@@ -1,3 +1,5 @@
+import Bytes
+import Commands
 import Linux
 
 /// Reads policies in minijail's format, minijail0(5), with systemd's groups as names of calls. What

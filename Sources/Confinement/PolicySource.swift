@@ -1,3 +1,5 @@
+import Bytes
+import Commands
 import Linux
 
 /// A policy in any of the formats, read but not compiled.

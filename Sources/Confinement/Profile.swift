@@ -1,4 +1,6 @@
+import Bytes
 import CSeccomp
+import Commands
 import Linux
 
 /// A profile in the JSON of OCI and Docker, its conditions on the machine resolved. What its rules

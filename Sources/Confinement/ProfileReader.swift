@@ -1,4 +1,6 @@
+import Bytes
 import CSeccomp
+import Commands
 import Linux
 
 /// What the conditions of a profile's rules are about.

@@ -1,4 +1,6 @@
+import Bytes
 import CCap
+import Commands
 import Linux
 
 /// What changes how capabilities go with user ids, linux/securebits.h; each with a lock that keeps it

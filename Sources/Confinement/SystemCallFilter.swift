@@ -1,4 +1,6 @@
+import Bytes
 import CSeccomp
+import Commands
 import Linux
 
 /// A compiled policy: a BPF program that the kernel runs at every system call.

@@ -1,3 +1,4 @@
+import Bytes
 import Linux
 
 /// Groups of system calls that belong together, under the names and with the members that systemd's

@@ -1,4 +1,6 @@
+import Bytes
 import CSeccomp
+import Commands
 import Linux
 
 /// The system calls of the architecture this was built for, by name and number.

@@ -1,3 +1,5 @@
+import Bytes
+
 /// Why a line of access rules cannot be compiled.
 public enum AccessRuleError: Error, Equatable {
     /// It does not parse; the line without trailing blanks.

@@ -1,3 +1,5 @@
+import Bytes
+
 // Access rules as tcprules(1) stores them: which keys a connection is looked up by, and what the
 // data of the first record found says.
 

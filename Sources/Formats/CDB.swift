@@ -1,3 +1,5 @@
+import Bytes
+
 // djb's constant database: a header of 256 (position, slots) pairs, the records, then 256 hash
 // tables in order. All numbers are 32-bit little-endian. cdb(5).
 

@@ -1,3 +1,5 @@
+import Bytes
+
 /// The types of DNS records that are asked for.
 public enum DNSRecordType: UInt16, Sendable {
     /// An IPv4 address of four bytes.

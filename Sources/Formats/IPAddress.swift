@@ -1,3 +1,5 @@
+import Bytes
+
 /// An IPv4 or IPv6 address. An IPv4-mapped IPv6 address is the IPv4 address it maps.
 public struct IPAddress: Hashable, Sendable {
     /// Bits 127 to 64 of an IPv6 address, else 0.

@@ -1,3 +1,5 @@
+import Bytes
+
 /// What a proxy says of the connection it passes on: the header of the PROXY protocol, version 1 or 2,
 /// with which such a connection begins.
 public struct ProxyHeader: Equatable, Sendable {

@@ -1,3 +1,5 @@
+import Bytes
+
 /// The content of `supervise/status`, 18 bytes as daemontools writes them: the TAI64N label of when
 /// the process id last changed (12 bytes), the process id (4 bytes, little-endian), whether it is
 /// paused, and what is wanted. Other members of the family append to it; that is not read.

@@ -1,3 +1,5 @@
+import Bytes
+
 /// A point in time as a TAI64N label: seconds on the TAI scale plus 2^62, and nanoseconds. As text it
 /// is `@` and 24 lower-case hexadecimal digits, which sort as time does; as bytes, twelve of them,
 /// big-endian. Like the original, this knows no leap seconds: TAI is always ten seconds ahead of

@@ -1,3 +1,4 @@
+import Bytes
 import Linux
 
 /// The processes that this one is responsible for, read from /proc at the moment it is needed.

@@ -1,3 +1,4 @@
+import Bytes
 import Linux
 
 /// The orderly stop, as a pure sequence of phases. Each phase ends as soon as what it waits for is

@@ -1,3 +1,4 @@
+import Bytes
 import Linux
 
 /// What PID 1 does with a signal sent to it. Those not named here are passed on to the main command.

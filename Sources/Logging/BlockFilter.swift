@@ -1,3 +1,4 @@
+import Bytes
 import Linux
 
 /// Bytes on their way to a descriptor, written when there are many or when `flush` is called.

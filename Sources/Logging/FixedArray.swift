@@ -1,3 +1,5 @@
+import Bytes
+
 /// Room for a number of elements that cannot be copied, filled one after the other and used where
 /// they stand.
 struct FixedArray<Element: ~Copyable>: ~Copyable {

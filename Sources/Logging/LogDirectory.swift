@@ -1,3 +1,5 @@
+import Bytes
+import Commands
 import Linux
 
 /// A log directory, open and locked: the file `current` that lines go to, and how it becomes an

@@ -1,3 +1,4 @@
+import Bytes
 import Linux
 
 /// Where lines come from, and how reading them ends: at the end of the input, or when told to, but not

@@ -1,3 +1,4 @@
+import Bytes
 import Linux
 
 /// What goes to one log directory, gathered into large writes. Files are cut just where the original

@@ -1,3 +1,4 @@
+import Bytes
 import Linux
 
 /// Feeds an engine until its input ends. Everything is written before it waits for more, so that

@@ -1,3 +1,5 @@
+import Bytes
+import Commands
 import Linux
 
 /// The actions of a multilog script by the byte their word begins with. Words that begin with

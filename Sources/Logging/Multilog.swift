@@ -1,3 +1,5 @@
+import Bytes
+import Commands
 import Linux
 
 /// What multilog does when the log does not keep up with the lines.

@@ -1,3 +1,4 @@
+import Bytes
 import Linux
 
 /// Whether the whole of `line` matches `pattern`. A star at the end of the pattern matches the rest of

@@ -1,3 +1,5 @@
+import Bytes
+import Commands
 import Linux
 
 /// Runs processors: `sh -c COMMAND` in a log directory, reading the full file as standard input,

@@ -1,3 +1,5 @@
+import Bytes
+import Commands
 import Linux
 
 /// How multilog meets trouble while it runs: it says what it is unable to do, pauses, and tries

@@ -1,3 +1,5 @@
+import Bytes
+
 /// When a log file is full. It grows by chunks; in its last 2000 bytes it ends with the first chunk
 /// that can be cut after a newline, and where there is none it is cut at its size.
 public struct SizeRule: Sendable {

@@ -1,3 +1,4 @@
+import Bytes
 import Linux
 
 /// Lines that wait for a log that does not keep up, in a fixed amount of memory. When it is full the

@@ -1,3 +1,5 @@
+import Bytes
+import Commands
 import Linux
 
 /// A file that holds the last selected line, rewritten in one write of 1001 bytes: the head of the

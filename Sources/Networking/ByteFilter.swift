@@ -1,3 +1,5 @@
+import Bytes
+
 /// A change made to a stream of bytes as it passes, block by block. However the stream is cut into
 /// blocks, the same bytes come out.
 public protocol ByteFilter {

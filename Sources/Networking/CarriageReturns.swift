@@ -1,3 +1,5 @@
+import Bytes
+
 private let lineFeed = UInt8(ascii: "\n")
 private let carriageReturn = UInt8(ascii: "\r")
 

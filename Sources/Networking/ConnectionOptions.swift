@@ -1,3 +1,5 @@
+import Bytes
+import Commands
 import Linux
 
 /// How much a program says on standard error.

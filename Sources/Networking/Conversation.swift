@@ -1,3 +1,5 @@
+import Bytes
+import Commands
 import Linux
 
 /// Connects as `tcpclient -RHl0 -- HOST PORT` does, for the small clients that are known to run it: what

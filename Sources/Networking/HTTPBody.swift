@@ -1,3 +1,5 @@
+import Bytes
+
 /// What http@(1) shows of an answer, whose lines end in line feeds alone: the lines after the first
 /// empty one. Empty lines are left out there too, and the last line gets its line feed, as the awk
 /// program of the original has it.

@@ -1,3 +1,5 @@
+import Bytes
+import Commands
 import Linux
 
 /// Puts a copy of this process between its standard input and output and the program that the caller is

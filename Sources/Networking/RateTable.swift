@@ -1,3 +1,4 @@
+import Bytes
 import Formats
 
 /// Token buckets for as many networks as fit a fixed table, so that no number of clients makes it grow.

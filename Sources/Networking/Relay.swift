@@ -1,3 +1,4 @@
+import Bytes
 import Linux
 
 /// One direction of a relay: what is read from the source, changed by a filter, is written to the target

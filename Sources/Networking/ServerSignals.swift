@@ -1,3 +1,5 @@
+import Bytes
+import Commands
 import Linux
 
 /// The signals of a server that starts children: SIGCHLD wakes it up, SIGPIPE is ignored, SIGTERM ends

@@ -1,3 +1,4 @@
+import Bytes
 import Linux
 
 /// Which side of a copy failed, and why.

@@ -1,3 +1,5 @@
+import Bytes
+
 /// Shows what a terminal would act on: control characters as `^X`, bytes above 127 as `M-` and the
 /// lower one's form; tab and line feed stay. What a server sends is not to be trusted with somebody's
 /// terminal. `cat -v`.

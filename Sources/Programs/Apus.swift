@@ -1,3 +1,5 @@
+import Bytes
+import Commands
 import Linux
 
 /// The entry point: finds the program by argument zero or one, runs it, and turns what it returns

@@ -1,3 +1,5 @@
+import Bytes
+import Commands
 import Linux
 
 /// argv0(1): runs a program under another name than its file's.

@@ -1,3 +1,5 @@
+import Bytes
+import Commands
 import Linux
 
 /// envdir(8): sets the variables that a directory's files hold and becomes the child.

@@ -1,3 +1,5 @@
+import Bytes
+import Commands
 import Linux
 
 /// fghack(8): runs the child and waits until nobody has its pipe open any more, so that a daemon that

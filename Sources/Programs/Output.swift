@@ -1,3 +1,5 @@
+import Bytes
+import Commands
 import Linux
 
 /// Writes all that a program prints to standard output.

@@ -1,3 +1,5 @@
+import Bytes
+import Commands
 import Linux
 
 /// pgrphack(8): starts a session and becomes the child.

@@ -1,3 +1,5 @@
+import Bytes
+import Commands
 import Linux
 
 /// readproctitle(8): shows the end of what it reads in its process title.

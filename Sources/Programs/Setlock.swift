@@ -1,3 +1,5 @@
+import Bytes
+import Commands
 import Linux
 
 /// setlock(8): locks a file and becomes the child, which holds the lock as long as it lives.

@@ -1,3 +1,5 @@
+import Bytes
+import Commands
 import Linux
 
 /// svok(8): tells by its exit code whether a service is supervised.

@@ -1,3 +1,5 @@
+import Bytes
+import Commands
 import Linux
 
 /// svscanboot(8): starts svscan with a clean environment and its errors in a process title. It becomes

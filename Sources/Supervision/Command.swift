@@ -1,3 +1,5 @@
+import Bytes
+
 /// What can be asked of a supervised service: one byte each, written by svc into the control FIFO.
 /// The letters of daemontools, and four of daemontools-encore and runit that are free there.
 public enum Command: UInt8, CaseIterable, Sendable {

@@ -1,3 +1,4 @@
+import Bytes
 import Linux
 
 /// What the scan directory holds under some name: a service and perhaps its logger, with the pipe

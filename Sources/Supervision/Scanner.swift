@@ -1,3 +1,5 @@
+import Bytes
+import Commands
 import Linux
 
 /// The scan directory, and what is known of the names in it.

@@ -1,3 +1,5 @@
+import Bytes
+
 /// What one service is and does next, without a system call: events go in, effects come out.
 ///
 ///     state        pid   isStartDue   leaves it by

@@ -1,3 +1,4 @@
+import Bytes
 import Linux
 
 /// The whole life of svscan and supervise; init has a policy of its own.

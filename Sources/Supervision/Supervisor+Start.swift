@@ -1,3 +1,5 @@
+import Bytes
+import Commands
 import Linux
 
 /// Starting children at a cost that does not grow with the number of services. A child gets no copy of

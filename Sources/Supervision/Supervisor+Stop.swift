@@ -1,3 +1,4 @@
+import Bytes
 import Linux
 
 /// An end in order: services first, each logger when the last line is written.

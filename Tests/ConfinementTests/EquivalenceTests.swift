@@ -1,3 +1,4 @@
+import Bytes
 import CSeccomp
 import Linux
 import Testing

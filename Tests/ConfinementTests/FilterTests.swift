@@ -1,4 +1,5 @@
 import CSeccomp
+import Commands
 import Linux
 import Testing
 

@@ -1,4 +1,6 @@
+import Bytes
 import CSeccomp
+import Commands
 import Foundation
 import Linux
 import Testing

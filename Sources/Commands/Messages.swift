@@ -1,0 +1,50 @@
+import Bytes
+import Linux
+
+/// Lines for people on standard error, in the family's form: `NAME: warning: TEXT: CAUSE`. Each goes
+/// out in one write, and a failure to write it is the one error with nobody to tell.
+public struct Messages: Sendable {
+    /// The program's name, the last component of argument zero.
+    public let program: ByteString
+
+    /// Messages of the program called `program`.
+    public init(program: ByteString) { self.program = program }
+
+    private var mayWait = true
+
+    /// The same for a process that must not block: a line for which there is no room at once, because
+    /// whoever reads standard error does not, is dropped.
+    public var nonBlocking: Messages {
+        var messages = self
+        messages.mayWait = false
+        return messages
+    }
+
+    /// `NAME: fatal: …` or `NAME: usage: …`, for a program about to end.
+    public func report(_ failure: Failure) {
+        write(failure.isUsage ? "usage" : "fatal", failure.text, failure.errno)
+    }
+
+    /// `NAME: warning: …`, for a program that goes on.
+    public func warning(_ text: ByteString, _ errno: Errno? = nil) { write("warning", text, errno) }
+
+    /// `NAME: info: …`.
+    public func information(_ text: ByteString) { write("info", text, nil) }
+
+    /// A line without a severity: `NAME: TEXT`.
+    public func line(_ text: ByteString) { emit("\(program): \(text)\n") }
+
+    private func write(_ severity: StaticString, _ text: ByteString, _ errno: Errno?) {
+        if let errno {
+            emit("\(program): \(severity): \(text): \(errno.text)\n")
+        } else {
+            emit("\(program): \(severity): \(text)\n")
+        }
+    }
+
+    private func emit(_ line: ByteString) {
+        if !mayWait && !hasRoom(Standard.error) { return }
+        // There is nobody to tell of an error.
+        do throws(SystemError) { try writeAll(Standard.error, Array(line.bytes)) } catch {}
+    }
+}

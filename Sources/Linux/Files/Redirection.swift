@@ -1,0 +1,43 @@
+import Bytes
+import CLinux
+
+/// Makes descriptor `target` a copy of `source`, which a started program inherits unless it is to be
+/// close-on-exec. dup2(2), dup3(2).
+public func redirect(_ target: Int32, to source: Int32, closeOnExec: Bool = false)
+    throws(SystemError)
+{
+    if closeOnExec {
+        _ = try Kernel.call("dup3") { dup3(source, target, O_CLOEXEC) }
+        return
+    }
+    // dup2 leaves close-on-exec as it is when both are the same.
+    _ = try Kernel.call("dup2") {
+        source == target ? cl_fcntl(target, F_SETFD, 0) : dup2(source, target)
+    }
+}
+
+/// Closes a descriptor the process was started with, which may not be open. close(2).
+public func closeInherited(_ descriptor: Int32) { _ = CLinux.close(descriptor) }
+
+/// Opens /dev/null as `descriptor` if that is closed, so that no other file becomes it by accident.
+public func ensureOpen(_ descriptor: Int32) throws(SystemError) {
+    do throws(SystemError) {
+        _ = try status(of: descriptor)
+    } catch {
+        guard error.errno == .badDescriptor else { throw error }
+        let null = try openFile("/dev/null", .readWrite).release()
+        if null == descriptor { return try redirect(descriptor, to: null) }
+        let temporary = Descriptor(owning: null)
+        try redirect(descriptor, to: temporary.number)
+    }
+}
+
+/// Reads at most `buffer.count` bytes at `offset` of a file, whose own offset stays. pread(2).
+public func read(
+    _ descriptor: borrowing Descriptor, at offset: Int, into buffer: UnsafeMutableRawBufferPointer
+) throws(SystemError) -> Int {
+    let number = descriptor.number
+    return try Kernel.call("pread") {
+        pread(number, buffer.baseAddress, buffer.count, off_t(offset))
+    }
+}

@@ -1,0 +1,207 @@
+import Bytes
+import CLinux
+
+/// A process id.
+public typealias ProcessID = Int32
+
+/// How a process ended.
+public struct ExitStatus: Equatable, Sendable {
+    /// The status of wait(2), as logged by tcpserver.
+    public let raw: Int32
+
+    /// Wraps a status of wait(2).
+    public init(raw: Int32) { self.raw = raw }
+
+    /// The exit code, if it exited by itself.
+    public var exitCode: Int32? { signalNumber == 0 ? raw >> 8 & 0xff : nil }
+    /// The signal that killed it, if one did.
+    public var signal: Signal? { signalNumber == 0 ? nil : Signal(signalNumber) }
+    /// As a shell reports it: the exit code, or 128 and the signal.
+    public var shellCode: Int32 { exitCode ?? 128 + signalNumber }
+    /// In the lowest seven bits; the eighth tells of a core file.
+    private var signalNumber: Int32 { raw & 0x7f }
+}
+
+/// How a child differs from its parent. Everything not named here is inherited.
+public struct ChildSetup: Sendable {
+    /// The child's descriptor i becomes a copy of `descriptors[i]`; -1 leaves it. At most 16.
+    public var descriptors: [Int32] = []
+    /// More than 0 to keep from it every descriptor of this number and up, whatever it is; those of
+    /// `descriptors` are lower. Starting it then costs the same however many there are. Only above a
+    /// `descriptorAboveAll`, which is not to be had everywhere.
+    public var closeFrom: Int32 = 0
+    /// Where it starts: an open directory, or -1 for the parent's.
+    public var directory: Int32 = -1
+    /// Make it a session leader.
+    public var newSession = false
+    /// Make it a process group leader.
+    public var newProcessGroup = false
+    /// Make its group the foreground one of this terminal, or -1.
+    public var terminal: Int32 = -1
+    /// Soft and hard RLIMIT_NOFILE to give back, if the parent raised its own.
+    public var descriptorLimit: (soft: UInt64, hard: UInt64)?
+    /// Signals whose disposition the parent changed, to be set back to the default.
+    public var defaultSignals: SignalSet = []
+    /// What it has blocked.
+    public var blockedSignals: SignalSet = []
+
+    /// A child like its parent, with no signal blocked.
+    public init() {}
+}
+
+/// A child that could not be started, and the step that failed.
+public struct SpawnError: Error {
+    /// The failed call.
+    public let cause: SystemError
+    /// Whether the kernel refused a new process; else a step in the child failed, mostly execve.
+    public let isFork: Bool
+}
+
+/// Starts a program without copying this process: vfork(2), the steps of `setup`, execve(2). When it
+/// returns, the program is running; when it throws, there is no child.
+public func spawn(_ invocation: Invocation, _ setup: ChildSetup = ChildSetup())
+    throws(SpawnError) -> ProcessID
+{ try spawn(invocation.prepared, setup) }
+
+/// Starts a program that was prepared before.
+public func spawn(_ invocation: PreparedInvocation, _ setup: ChildSetup = ChildSetup())
+    throws(SpawnError) -> ProcessID
+{
+    var failed: ProcessID = 0
+    do throws(SystemError) {
+        return try Kernel.call("spawn", invocation.program, retry: false) { () -> Int32 in
+            invocation.withCVectors { paths, arguments, environment in
+                setup.descriptors.withUnsafeBufferPointer { descriptors in
+                    var request = spawnRequest(setup, descriptors)
+                    request.paths = paths
+                    request.arguments = arguments
+                    request.environment = environment
+                    defer { failed = request.pid }
+                    return cl_spawn(&request)
+                }
+            }
+        }
+    } catch {
+        throw SpawnError(cause: error, isFork: failed <= 0)
+    }
+}
+
+func spawnRequest(_ setup: ChildSetup, _ descriptors: UnsafeBufferPointer<Int32>)
+    -> cl_spawn_request
+{
+    var request = cl_spawn_request()
+    request.descriptors = descriptors.baseAddress
+    request.descriptor_count = Int32(descriptors.count)
+    request.close_from = setup.closeFrom
+    request.directory = setup.directory
+    request.new_session = setup.newSession ? 1 : 0
+    request.new_process_group = setup.newProcessGroup ? 1 : 0
+    request.terminal = setup.terminal
+    if let limit = setup.descriptorLimit {
+        request.restore_descriptor_limit = 1
+        request.descriptor_limit_soft = limit.soft
+        request.descriptor_limit_hard = limit.hard
+    }
+    request.default_signals = setup.defaultSignals.rawValue
+    request.signal_mask = setup.blockedSignals.rawValue
+    return request
+}
+
+/// What fork(2) returns where.
+public enum ForkResult {
+    /// In the child.
+    case child
+    /// In the parent, with the child's id.
+    case parent(ProcessID)
+}
+
+/// Copies this process. For children that have more to do than `spawn` can; they end with `exitNow`
+/// or an exec. fork(2).
+public func forkProcess() throws(SystemError) -> ForkResult {
+    let pid = try Kernel.call("fork") { fork() }
+    return pid == 0 ? .child : .parent(pid)
+}
+
+/// Ends this process at once, running no handlers. _exit(2).
+public func exitNow(_ code: Int32) -> Never { _exit(code) }
+
+/// What a wait found.
+public enum WaitResult: Equatable {
+    /// A child ended and has been reaped.
+    case ended(ProcessID, ExitStatus)
+    /// There are children, none of them has ended.
+    case nothingYet
+    /// There are no children at all.
+    case noChildren
+}
+
+/// Reaps one child, any or the one given; without `block` it does not wait. waitpid(2).
+public func reap(_ pid: ProcessID = -1, block: Bool = false) throws(SystemError) -> WaitResult {
+    var raw: Int32 = 0
+    do {
+        let ended = try Kernel.call("waitpid") { waitpid(pid, &raw, block ? 0 : WNOHANG) }
+        return ended == 0 ? .nothingYet : .ended(ended, ExitStatus(raw: raw))
+    } catch {
+        if error.errno == .noChild { return .noChildren }
+        throw error
+    }
+}
+
+/// Sends a signal to a process, or to a group when negative. kill(2).
+public func send(_ signal: Signal, to pid: ProcessID) throws(SystemError) {
+    _ = try Kernel.call("kill") { kill(pid, signal.number) }
+}
+
+/// Waits for a signal that is not blocked, for ever if all are. pause(2).
+public func pause() { _ = CLinux.pause() }
+
+/// Facts about this process.
+public enum CurrentProcess {
+    /// Its id.
+    public static var id: ProcessID { getpid() }
+    /// Its parent's id.
+    public static var parent: ProcessID { getppid() }
+    /// The path that it was executed by, as execve(2) was given it. getauxval(3).
+    public static var executedPath: ByteString? {
+        UnsafePointer<CChar>(bitPattern: getauxval(UInt(AT_EXECFN))).map {
+            ByteString(cString: $0)
+        }
+    }
+    /// Its effective user.
+    public static var effectiveUser: UInt32 { geteuid() }
+
+    /// Makes it the reaper of its descendants' orphans. prctl(2) PR_SET_CHILD_SUBREAPER.
+    public static func becomeSubreaper() throws(SystemError) {
+        _ = try Kernel.call("prctl") { cl_prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) }
+    }
+
+    /// Starts a session. setsid(2).
+    public static func startSession() throws(SystemError) {
+        _ = try Kernel.call("setsid") { setsid() }
+    }
+
+    /// Sets the file mode creation mask. umask(2).
+    public static func setUmask(_ mask: UInt32) { _ = umask(mask) }
+
+    /// Sets the nice value, from -20, the most favourable, to 19. setpriority(2).
+    public static func setNice(_ value: Int32) throws(SystemError) {
+        // The first argument has a type of its own in one libc.
+        _ = try Kernel.call("setpriority") {
+            cl_syscall(Int(SYS_setpriority), 0, 0, Int(value), 0)
+        }
+    }
+
+    /// Makes the current directory the root directory, for good. chroot(2).
+    public static func makeRootOfCurrentDirectory() throws(SystemError) {
+        _ = try Kernel.call("chroot") { chroot(".") }
+    }
+
+    /// Raises the soft limit on descriptors to the hard one; returns what it was, for children.
+    public static func raiseDescriptorLimit() throws(SystemError) -> (soft: UInt64, hard: UInt64) {
+        let now = try Resource.openFiles.limits()
+        if now.soft < now.hard {
+            try Resource.openFiles.setLimits(ResourceLimits(soft: now.hard, hard: now.hard))
+        }
+        return (now.soft, now.hard)
+    }
+}

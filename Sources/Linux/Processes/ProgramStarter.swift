@@ -1,0 +1,117 @@
+import Bytes
+import CLinux
+
+/// Starts a prepared program without waiting until it runs. Like a child of vfork(2), the new process
+/// borrows our memory until it execs, but on a stack of its own, and we go on meanwhile: starting the
+/// program costs this process neither a copy of its memory nor the time of the exec.
+///
+/// Nothing is written by both. The child has its slot, which is not touched until the kernel says that
+/// the child is done with it, and no libc, whose errno would be ours. What else it reads, the vectors
+/// of the program, never changes. A child killed before its first step keeps its slot for ever; when
+/// there are none left, children are waited for.
+public final class ProgramStarter {
+    private let program: PreparedProgram
+    private var slots: [Slot] = []
+
+    /// Starts `program`, at most `count` children at a time being on their way.
+    public init(_ program: PreparedProgram, count: Int = 16) {
+        self.program = program
+        for _ in 0..<count { slots.append(Slot()) }
+    }
+
+    /// Starts the program as `PreparedProgram.start` does. The result may be `running` although the
+    /// program cannot be run; then `failure` tells when the child has ended.
+    public func start(edits: [UInt8], setup: ChildSetup, announcement: [UInt8])
+        throws(SystemError) -> StartResult
+    {
+        guard let index = slots.firstIndex(where: { $0.isFree }),
+            slots[index].prepare(program, edits, setup, announcement)
+        else { return try program.start(edits: edits, setup: setup, announcement: announcement) }
+        slots[index].pid = try slots[index].start()
+        return .running(slots[index].pid)
+    }
+
+    /// Why the child `pid`, which ended with 111, did not become the program; nil if it did. Asked
+    /// once.
+    public func failure(of pid: ProcessID) -> Errno? {
+        for slot in slots where slot.pid == pid && slot.request.pointee.failure != 0 {
+            let failure = Errno(slot.request.pointee.failure)
+            slot.request.pointee.failure = 0
+            return failure
+        }
+        return nil
+    }
+}
+
+/// What one child borrows: a block with its request, the text that this points to, and its stack.
+private struct Slot {
+    private static let (dataSize, stackSize) = (16384, 16384)
+
+    private let memory: UnsafeMutableRawPointer
+    let request: UnsafeMutablePointer<cl_spawn_request>
+    var pid: ProcessID = 0
+
+    /// The memory is never freed: the program that starts others does so for as long as it runs.
+    init() {
+        memory = .allocate(byteCount: Slot.dataSize + Slot.stackSize, alignment: 16)
+        request = memory.bindMemory(to: cl_spawn_request.self, capacity: 1)
+        request.initialize(to: cl_spawn_request())
+    }
+
+    /// Starts the child that has been prepared. clone(2).
+    func start() throws(SystemError) -> ProcessID {
+        // No handler of ours may run in the child while it shares our memory.
+        let blocked = try SignalSet.all.block()
+        request.pointee.alive = 1
+        let result = Result { () throws(SystemError) -> ProcessID in
+            try Kernel.call("spawn", retry: false) {
+                cl_spawn_beside(request, memory + Slot.dataSize + Slot.stackSize)
+            }
+        }
+        if case .failure = result { request.pointee.alive = 0 }
+        try blocked.block()
+        return try result.get()
+    }
+
+    /// Whether no child uses it, and none waits to be asked why it failed.
+    var isFree: Bool { request.pointee.alive == 0 && request.pointee.failure == 0 }
+
+    /// Lays out all that the child needs; false when there is more than fits.
+    func prepare(
+        _ program: PreparedProgram, _ edits: [UInt8], _ setup: ChildSetup, _ announcement: [UInt8]
+    ) -> Bool {
+        let pointer = MemoryLayout<UnsafeMutablePointer<CChar>?>.stride
+        let vectors = program.entries(for: edits.count) * pointer
+        let texts = edits.count + announcement.count + setup.descriptors.count * 4
+        var place = memory + MemoryLayout<cl_spawn_request>.stride
+        guard place + vectors + texts <= memory + Slot.dataSize else { return false }
+
+        let environment = place.assumingMemoryBound(to: UnsafeMutablePointer<CChar>?.self)
+        place += vectors
+        let descriptors = copy(setup.descriptors, to: &place).assumingMemoryBound(to: Int32.self)
+        let text = copy(announcement, to: &place).assumingMemoryBound(to: CChar.self)
+        program.layOut(
+            UnsafeRawBufferPointer(start: copy(edits, to: &place), count: edits.count),
+            to: environment)
+
+        request.pointee = spawnRequest(
+            setup, UnsafeBufferPointer(start: descriptors, count: setup.descriptors.count))
+        request.pointee.paths = program.invocation.candidates.constantPointer
+        request.pointee.arguments = UnsafePointer(program.invocation.arguments.pointer)
+        request.pointee.environment = UnsafePointer(environment)
+        request.pointee.announcement = UnsafePointer(text)
+        request.pointee.announcement_length = Int32(announcement.count)
+        return true
+    }
+
+    private func copy<Element>(_ array: [Element], to place: inout UnsafeMutableRawPointer)
+        -> UnsafeMutableRawPointer
+    {
+        let start = place
+        array.withUnsafeBytes {
+            start.copyMemory(from: $0.baseAddress ?? UnsafeRawPointer(start), byteCount: $0.count)
+        }
+        place += array.count * MemoryLayout<Element>.stride
+        return start
+    }
+}
