@@ -77,9 +77,10 @@ let package = Package(
             name: "CJansson", pkgConfig: "jansson", providers: [.apt(["libjansson-dev"])]),
         library("Bytes", []),
         library("Formats", ["Bytes"]),
+        library("Services", ["Bytes", "Formats"]),
         library("Linux", ["Bytes", "CLinux"]),
         library("Commands", ["Bytes", "Linux"]),
-        library("Supervision", ["Bytes", "Commands", "Formats", "Linux"]),
+        library("Supervision", ["Bytes", "Commands", "Formats", "Linux", "Services"]),
         library("Logging", ["Bytes", "Commands", "Formats", "Linux"]),
         library("Networking", ["Bytes", "Commands", "Formats", "Linux"]),
         library(
@@ -90,7 +91,7 @@ let package = Package(
             "Programs",
             [
                 "Bytes", "Commands", "Confinement", "Formats", "Init", "Linux", "Logging",
-                "Networking", "Supervision",
+                "Networking", "Services", "Supervision",
             ]),
         .executableTarget(
             name: "apus", dependencies: ["Programs"], exclude: ["order.txt", "release.ld"],
@@ -103,12 +104,14 @@ let package = Package(
         tests("Linux", ["Bytes", "CLinux", "Linux"]),
         tests("Commands", ["Bytes", "Commands", "Linux"]),
         tests("Formats", ["Bytes", "Formats"]),
-        tests("Supervision", ["Bytes", "Commands", "Supervision", "Formats", "Linux"]),
+        tests("Services", ["Bytes", "Formats", "Services"]),
+        tests(
+            "Supervision", ["Bytes", "Commands", "Supervision", "Formats", "Linux", "Services"]),
         tests("Logging", ["Bytes", "Commands", "Logging", "Formats", "Linux"]),
         tests("Networking", ["Bytes", "Commands", "Networking", "Formats", "Linux"]),
         tests("Confinement", ["Bytes", "Commands", "Confinement", "CSeccomp", "Linux"]),
         tests("Init", ["Bytes", "Commands", "Init", "Supervision", "Linux"]),
-        tests("Simulation", ["Supervision", "Linux"]),
+        tests("Simulation", ["Bytes", "Formats", "Services", "Supervision"]),
     ],
     swiftLanguageModes: [.v6]
 )

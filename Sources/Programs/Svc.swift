@@ -1,6 +1,7 @@
 import Bytes
 import Commands
 import Linux
+import Services
 import Supervision
 
 /// svc(8): sends commands to supervised services.

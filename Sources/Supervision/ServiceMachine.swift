@@ -1,4 +1,5 @@
 import Bytes
+import Services
 
 /// What one service is and does next, without a system call: events go in, effects come out.
 ///

@@ -1,5 +1,6 @@
 import Bytes
 import Linux
+import Services
 
 /// An end in order: services first, each logger when the last line is written.
 extension Supervisor {

@@ -2,6 +2,7 @@ import Bytes
 import Commands
 import Formats
 import Linux
+import Services
 
 /// Supervises services in one event loop: one process for all of them. It reads the control FIFOs,
 /// reaps every child of this process, and hands what does not concern services back to its caller.

@@ -1,3 +1,5 @@
+import Services
+
 @testable import Supervision
 
 /// A broken invariant: what, and after which events.

@@ -1,5 +1,3 @@
-import Bytes
-
 /// What can be asked of a supervised service: one byte each, written by svc into the control FIFO.
 /// The letters of daemontools, and four of daemontools-encore and runit that are free there.
 public enum Command: UInt8, CaseIterable, Sendable {
@@ -60,6 +58,22 @@ public enum Command: UInt8, CaseIterable, Sendable {
         switch self {
         case .quit, .user1, .user2, .windowChange: false
         default: true
+        }
+    }
+
+    /// The signal that is all it means; nil for a command that changes more than that.
+    var signal: ServiceSignal? {
+        switch self {
+        case .hangup: .hangup
+        case .alarm: .alarm
+        case .interrupt: .interrupt
+        case .terminate: .terminate
+        case .kill: .kill
+        case .quit: .quit
+        case .user1: .user1
+        case .user2: .user2
+        case .windowChange: .windowChange
+        case .up, .down, .once, .exit, .pause, .continue: nil
         }
     }
 }

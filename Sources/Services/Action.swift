@@ -1,0 +1,87 @@
+import Bytes
+import Formats
+
+/// Where a service directory is to be found.
+public enum Place: Equatable, Sendable {
+    /// At a path.
+    case path(ByteString)
+    /// Under a name in the scan directory, if it is the directory that was seen there.
+    case entry(name: ByteString, FileID)
+    /// `log` in such a directory.
+    case logger(name: ByteString, FileID)
+    /// Nowhere: the main command has none.
+    case none
+}
+
+/// What is to be done, by whoever may make system calls. Those that say so have an outcome, which is an event.
+public enum Action: Equatable, Sendable {
+    /// Read the scan directory. Outcome: `listed` or `notListed`.
+    case list
+    /// See what an entry looks like. Outcome: `inspected` or `notExamined`.
+    case inspect(PairID, name: ByteString, FileID)
+    /// See whether an entry has a `log`. Outcome: `examined` or `notExamined`.
+    case examine(PairID, name: ByteString, FileID)
+    /// Make the pipe between a service and its logger. Outcome: `piped` or `notPiped`.
+    case makePipe(PairID)
+    /// Close the end that the service writes to.
+    case closeWriter(PairID)
+    /// Close the end that the logger reads from.
+    case closeReader(PairID)
+    /// Lock a service directory and open its control FIFO. Outcome: `opened` or `notOpened`.
+    case open(ServiceID, Place, name: ByteString)
+    /// Close it all.
+    case close(ServiceID)
+    /// Start the process; when it `checks`, see first whether the name leads elsewhere or a `log` has appeared. Outcome:
+    /// `started`, `refused`, `congested`, `displaced` or `loggerAppeared`.
+    case start(ServiceID, Standing, checks: Bool)
+    /// Send a signal to a process that has not been reaped.
+    case signal(pid: Int32, ServiceSignal)
+    /// Write the status file. The first time this also tells svok that the service is supervised.
+    case writeStatus(ServiceID, StatusRecord)
+    /// Send signals to every other process but the loggers, which end by themselves.
+    case signalOthers([ServiceSignal], sparing: [Int32])
+    /// Wait once more for children, as if one had ended.
+    case expectChildren
+    /// Tell people.
+    case say(Remark)
+    /// End, or bring the machine to its end.
+    case end(Ending, exitCode: Int32)
+}
+
+/// What a service is to its supervisor: where it reads and writes.
+public enum Standing: Equatable, Sendable {
+    /// The only service of the program supervise, which reads and writes what that does.
+    case single
+    /// A service of the scan directory: it writes to its pair's pipe, if there is one.
+    case main(PairID)
+    /// The `log` of such a service: it reads from the pipe.
+    case logger(PairID)
+    /// What a container was asked to run besides its services.
+    case command
+}
+
+/// A line for people.
+public struct Remark: Equatable, Sendable {
+    /// How bad it is.
+    public enum Severity: UInt8, Sendable {
+        /// It may be good to know.
+        case information
+        /// Something is wrong, and supervision goes on.
+        case warning
+        /// It is the end of something.
+        case fatal
+    }
+
+    /// How bad it is.
+    public let severity: Severity
+    /// The line, without the program's name.
+    public let text: ByteString
+    /// The cause, as errno; 0 when there is none.
+    public let errno: Int32
+
+    init(_ severity: Severity, _ text: ByteString, errno: Int32 = 0) {
+        self.severity = severity
+        self.text = text
+        self.errno = errno
+    }
+}

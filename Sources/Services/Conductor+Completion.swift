@@ -1,0 +1,98 @@
+import Bytes
+
+/// Setting up what of an entry is not supervised, step by step: wait until it is filled, look for `log`, make the pipe,
+/// open logger and service.
+extension Conductor {
+    /// Goes on with every pair whose time has come.
+    mutating func completePairs(at now: Moment) -> [Action] {
+        var actions: [Action] = []
+        for index in pairs.indices { actions += complete(PairID(index), at: now) }
+        return actions
+    }
+
+    private mutating func complete(_ id: PairID, at now: Moment) -> [Action] {
+        guard let pair = pairs[id.index], let due = completionTime(of: pair), due <= now.nanoseconds
+        else {
+            return []
+        }
+        if pair.filling == nil { return examine(id) }
+        pairs[id.index]?.isBeingCompleted = true
+        return [.inspect(id, name: pair.path, pair.identity)]
+    }
+
+    mutating func examine(_ id: PairID) -> [Action] {
+        guard let pair = pairs[id.index] else { return [] }
+        pairs[id.index]?.isBeingCompleted = true
+        return [.examine(id, name: pair.path, pair.identity)]
+    }
+
+    /// A directory is complete when it has a `run` and nothing has changed for a while, or when nobody can be expected
+    /// to wait any longer.
+    mutating func noteInspection(
+        _ id: PairID, _ signature: UInt64, _ hasRun: Bool, at now: Moment
+    ) -> [Action] {
+        guard let filling = pairs[id.index]?.filling else { return [] }
+        pairs[id.index]?.isBeingCompleted = false
+        if filling.limit <= now.nanoseconds || hasRun && filling.signature == signature {
+            pairs[id.index]?.filling = nil
+            return examine(id)
+        }
+        pairs[id.index]?.filling?.signature = signature
+        pairs[id.index]?.filling?.nextLook = now.nanoseconds + ServicePair.Filling.quiet
+        return []
+    }
+
+    mutating func noteExamination(_ id: PairID, _ isLogged: Bool, at now: Moment) -> [Action] {
+        guard stop == nil, let pair = pairs[id.index] else { return [] }
+        // A logger that is supervised goes on though its directory is gone.
+        pairs[id.index]?.isLogged = isLogged || pair.logger != nil
+        guard isLogged, !pair.hasWriter else { return open(id, at: now) }
+        // It was removed and is there again. Its logger is still reading what the former service wrote.
+        if pair.logger != nil {
+            pairs[id.index]?.isBeingCompleted = false
+            return []
+        }
+        return [.makePipe(id)]
+    }
+
+    mutating func notePipe(_ id: PairID, at now: Moment) -> [Action] {
+        guard pairs[id.index] != nil else { return [] }
+        pairs[id.index]?.hasWriter = true
+        pairs[id.index]?.hasReader = true
+        return open(id, at: now)
+    }
+
+    /// Trouble with one of the two does not keep the other from being supervised.
+    private mutating func open(_ id: PairID, at now: Moment) -> [Action] {
+        guard let pair = pairs[id.index] else { return [] }
+        pairs[id.index]?.isBeingCompleted = false
+        var actions: [Action] = []
+        if pair.isLogged && pair.logger == nil {
+            let name: ByteString = "\(pair.name)/log"
+            let logger = add(Service(name: name, standing: .logger(id), at: now))
+            pairs[id.index]?.logger = logger
+            actions.append(.open(logger, .logger(name: pair.path, pair.identity), name: name))
+        }
+        if pair.service == nil {
+            let service = add(Service(name: pair.name, standing: .main(id), at: now))
+            pairs[id.index]?.service = service
+            actions.append(.open(service, .entry(name: pair.path, pair.identity), name: pair.name))
+        }
+        return actions
+    }
+
+    /// Notes why a pair cannot be supervised as a whole, to try again after the interval.
+    mutating func noteTrouble(_ id: PairID, _ complaint: Complaint?, at now: Moment) -> [Action] {
+        guard let pair = pairs[id.index] else { return [] }
+        pairs[id.index]?.isBeingCompleted = false
+        pairs[id.index]?.restUntil = now.nanoseconds + ScanState.interval
+        if !pair.isPresent && pair.isIdle { return forget(id) }
+        guard let complaint else {
+            // It is another directory by now, or gone.
+            return lookSoon(at: now)
+        }
+        if pair.serviceComplaint == complaint { return [] }
+        pairs[id.index]?.serviceComplaint = complaint
+        return [.say(.complaint(complaint))]
+    }
+}

@@ -1,0 +1,195 @@
+import Bytes
+
+/// The life of one service.
+extension Conductor {
+    /// Tells a service's machine what happened; returns what is to be done for it.
+    mutating func tell(_ id: ServiceID, _ event: ServiceMachine.Event, at now: Moment) -> [Action] {
+        guard let effects = services[id.index]?.machine.handle(event, at: now.nanoseconds) else {
+            return []
+        }
+        var actions: [Action] = []
+        for effect in effects {
+            guard let service = services[id.index] else { break }
+            switch effect {
+            case .start:
+                actions.append(.start(id, service.standing, checks: !service.isChecked))
+            case .signal(let pid, let signal): actions.append(.signal(pid: pid, signal))
+            case .writeStatus:
+                if service.isOpen { actions.append(.writeStatus(id, service.status)) }
+            case .end: actions += remove(id, at: now)
+            }
+        }
+        return actions
+    }
+
+    mutating func obey(_ command: Command, _ id: ServiceID, at now: Moment) -> [Action] {
+        tell(id, .command(command), at: now) + letGo(of: id, at: now)
+    }
+
+    mutating func noteOpening(_ id: ServiceID, _ isDown: Bool, at now: Moment) -> [Action] {
+        guard let service = services[id.index] else { return [] }
+        services[id.index]?.isOpen = true
+        services[id.index]?.machine = ServiceMachine(wish: isDown ? .down : .up)
+        switch service.standing {
+        case .main(let pair): pairs[pair.index]?.serviceComplaint = nil
+        case .logger(let pair): pairs[pair.index]?.loggerComplaint = nil
+        case .single, .command: break
+        }
+        return tell(id, .begin, at: now)
+    }
+
+    mutating func noteNoOpening(_ id: ServiceID, _ complaint: Complaint, at now: Moment) -> [Action]
+    {
+        guard let service = services[id.index] else { return [] }
+        services.remove(id.index)
+        switch service.standing {
+        case .single, .command:
+            isOver = true
+            return [
+                .say(Remark(.fatal, complaint.text, errno: complaint.errno)),
+                .end(.exit, exitCode: 111),
+            ]
+        case .main(let pair):
+            pairs[pair.index]?.service = nil
+            return noteTrouble(pair, complaint, at: now)
+        case .logger(let pair):
+            pairs[pair.index]?.logger = nil
+            pairs[pair.index]?.restUntil = now.nanoseconds + ScanState.interval
+            let isKnown = pairs[pair.index]?.loggerComplaint == complaint
+            pairs[pair.index]?.loggerComplaint = complaint
+            return (isKnown ? [] : [.say(.complaint(complaint))])
+        }
+    }
+
+    mutating func noteStart(_ id: ServiceID, _ pid: Int32, at now: Moment) -> [Action] {
+        processes[pid] = id
+        hasChildren = true
+        services[id.index]?.since = now.timeOfDay
+        services[id.index]?.isChecked = false
+        return tell(id, .started(pid: pid), at: now) + letGo(of: id, at: now)
+    }
+
+    mutating func noteRefusal(_ id: ServiceID, _ errno: Int32, at now: Moment) -> [Action] {
+        let actions = noteStartError(id, errno, isRefusal: true)
+        // A command that cannot even be tried has no second chance: nobody would wait for it.
+        if services[id.index]?.standing == .command {
+            commandCode = 111
+            return actions + remove(id, at: now)
+        }
+        return actions + tell(id, .refused, at: now)
+    }
+
+    /// Says why a service could not be started, unless that was the reason the last time too.
+    private mutating func noteStartError(_ id: ServiceID, _ errno: Int32, isRefusal: Bool = false)
+        -> [Action]
+    {
+        guard let service = services[id.index] else { return [] }
+        services[id.index]?.startError = errno
+        if errno == 0 || errno == service.startError { return [] }
+        if isRefusal { return [.say(.refused(service.name, errno: errno))] }
+        return [.say(.notStarted(service, errno: errno))]
+    }
+
+    mutating func noteDeath(of pid: Int32, _ death: Death, at now: Moment) -> [Action] {
+        guard let id = processes.removeValue(forKey: pid) else { return [] }
+        services[id.index]?.since = now.timeOfDay
+        services[id.index]?.lastDeath = death
+        let actions = noteStartError(id, death.startError)
+        if services[id.index]?.standing == .command {
+            commandCode = death.shellCode
+            return actions + remove(id, at: now)
+        }
+        return actions + tell(id, .ended, at: now) + letGo(of: id, at: now)
+    }
+
+    /// Forgets a service that is supervised no more.
+    private mutating func remove(_ id: ServiceID, at now: Moment) -> [Action] {
+        guard let service = services[id.index] else { return [] }
+        services.remove(id.index)
+        switch service.standing {
+        case .command: return stop == nil ? beginStop(.exit, .terminate, at: now) : []
+        case .single: return [.close(id)]
+        case .main(let pair):
+            pairs[pair.index]?.service = nil
+            return [.close(id)] + noteEndOfService(in: pair, at: now)
+        case .logger(let pair):
+            pairs[pair.index]?.logger = nil
+            return [.close(id)] + noteEnd(in: pair, at: now)
+        }
+    }
+
+    // MARK: - The pipe of a pair
+
+    private mutating func noteEndOfService(in pair: PairID, at now: Moment) -> [Action] {
+        var actions: [Action] = []
+        if stop != nil || pairs[pair.index]?.isReplaced == true {
+            actions += endInput(of: pair, at: now)
+        }
+        return actions + noteEnd(in: pair, at: now)
+    }
+
+    /// Notes that a service or logger of the pair is supervised no more: for good, unless it is still in the directory
+    /// after the interval. One that was removed and is there again need not wait.
+    private mutating func noteEnd(in id: PairID, at now: Moment) -> [Action] {
+        var actions = forsake(id)
+        guard let pair = pairs[id.index] else { return actions }
+        if pair.isPresent {
+            let isAnew = pair.isLogged && !pair.hasWriter
+            pairs[id.index]?.restUntil = now.nanoseconds + (isAnew ? 0 : ScanState.interval)
+        } else if pair.isIdle {
+            actions += forget(id)
+        }
+        return actions + (stop == nil ? completePairs(at: now) : [])
+    }
+
+    /// Closes the writing end when nobody will write again and the logger has been told to end: it may be waiting for
+    /// the rest of a line.
+    mutating func forsake(_ id: PairID) -> [Action] {
+        guard let pair = pairs[id.index], !pair.isPresent, pair.service == nil,
+            let logger = pair.logger, services[logger.index]?.machine.isLeaving == true
+        else { return [] }
+        return closeWriter(of: id)
+    }
+
+    private mutating func closeWriter(of id: PairID) -> [Action] {
+        guard pairs[id.index]?.hasWriter == true else { return [] }
+        pairs[id.index]?.hasWriter = false
+        return [.closeWriter(id)]
+    }
+
+    private mutating func closeReader(of id: PairID) -> [Action] {
+        guard pairs[id.index]?.hasReader == true else { return [] }
+        pairs[id.index]?.hasReader = false
+        return [.closeReader(id)]
+    }
+
+    /// Forgets an entry of which nothing is supervised.
+    mutating func forget(_ id: PairID) -> [Action] {
+        let actions = closeWriter(of: id) + closeReader(of: id)
+        pairs.remove(id.index)
+        return actions
+    }
+
+    /// Closes both ends of the pipe of a service that is gone. A logger that is up will read what is left and end; one
+    /// that waits to be started is started first to do that.
+    mutating func endInput(of id: PairID, at now: Moment) -> [Action] {
+        let actions = closeWriter(of: id)
+        guard let logger = pairs[id.index]?.logger, let service = services[logger.index] else {
+            return actions + closeReader(of: id)
+        }
+        if service.machine.deadline != nil { return actions }
+        return actions + closeReader(of: id) + tell(logger, .command(.exit), at: now)
+    }
+
+    /// Lets a logger end by itself that has just been started to read what is left.
+    private mutating func letGo(of id: ServiceID, at now: Moment) -> [Action] {
+        guard case .logger(let pair) = services[id.index]?.standing,
+            let machine = services[id.index]?.machine
+        else { return [] }
+        let isLast = stop != nil || pairs[pair.index]?.isReplaced == true
+        if isLast, pairs[pair.index]?.service == nil, machine.pid != 0, !machine.isLeaving {
+            return endInput(of: pair, at: now)
+        }
+        return forsake(pair)
+    }
+}

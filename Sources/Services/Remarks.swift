@@ -1,0 +1,50 @@
+import Bytes
+
+/// What there is to say. Names are cleaned of what would forge a line or change a terminal.
+extension Remark {
+    static func complaint(_ complaint: Complaint) -> Remark {
+        Remark(.warning, complaint.text, errno: complaint.errno)
+    }
+
+    static func refused(_ name: ByteString, errno: Int32) -> Remark {
+        Remark(.warning, "unable to fork for \(name)", errno: errno)
+    }
+
+    /// In the words of the original supervise, whose child it was that could not go on.
+    static func notStarted(_ service: Service, errno: Int32) -> Remark {
+        switch service.standing {
+        case .single: Remark(.fatal, "unable to start \(service.name)/run", errno: errno)
+        case .main, .logger: Remark(.warning, "unable to start \(service.name)/run", errno: errno)
+        case .command: Remark(.fatal, "unable to run \(service.name)", errno: errno)
+        }
+    }
+
+    static func replaced(_ name: ByteString, pid: Int32) -> Remark {
+        let process: ByteString = pid == 0 ? "" : " (pid \(pid))"
+        return Remark(
+            .warning,
+            "\(name) is another directory now, ending the old service\(process) before starting the new"
+        )
+    }
+
+    static func stillThere(_ name: ByteString, pid: Int32) -> Remark {
+        Remark(.warning, "the old \(name) (pid \(pid)) has not ended yet, the new one waits for it")
+    }
+
+    static let directoryReplaced = Remark(
+        .warning, "the service directory is another one now, supervising what is in it")
+
+    static func gone(_ name: ByteString) -> Remark {
+        Remark(
+            .warning, "still supervising \(name), which is not in the service directory any more")
+    }
+
+    static func killing(_ names: [ByteString], after nanoseconds: UInt64) -> Remark {
+        let tenths = nanoseconds / 100_000_000
+        let list = ByteString(names, joinedBy: ", ")
+        return Remark(
+            .warning, "still up after \(tenths / 10).\(tenths % 10) seconds, killing: \(list)")
+    }
+
+    static let limitReached = Remark(.warning, "the time to stop is over, killing all that is left")
+}

@@ -1,0 +1,44 @@
+import Bytes
+import Formats
+
+/// One supervised service, logger or main command. Kept small, since there may be a thousand.
+struct Service: Equatable {
+    /// Its name in messages.
+    let name: ByteString
+    /// What it is to its supervisor.
+    let standing: Standing
+    /// What it is and does next; its supervision has not begun while `isOpen` is false.
+    var machine: ServiceMachine
+    /// Whether its directory is locked, so that a status file can be written.
+    var isOpen = false
+    /// Whether the next start is one after a look at what may have moved.
+    var isChecked = true
+    /// When its process last started or ended.
+    var since: TAI64N
+    /// How its last process ended.
+    var lastDeath: Death?
+    /// Why the last start failed, as errno; 0 when it did not.
+    var startError: Int32 = 0
+
+    init(name: ByteString, standing: Standing, at now: Moment) {
+        self.name = name
+        self.standing = standing
+        machine = ServiceMachine(wish: .up)
+        since = now.timeOfDay
+    }
+
+    /// The content of its status file.
+    var status: StatusRecord {
+        let want =
+            switch machine.wish {
+            case .up: StatusRecord.wantsUp
+            case .down: StatusRecord.wantsDown
+            case .none: StatusRecord.wantsNothing
+            }
+        return StatusRecord(
+            since: since, pid: UInt32(machine.pid), isPaused: machine.isPaused, want: want)
+    }
+
+    /// Whether it is a logger.
+    var isLogger: Bool { if case .logger = standing { true } else { false } }
+}
