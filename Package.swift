@@ -80,7 +80,10 @@ let package = Package(
         library("Services", ["Bytes", "Formats"]),
         library("Linux", ["Bytes", "CLinux"]),
         library("Commands", ["Bytes", "Linux"]),
-        library("Supervision", ["Bytes", "Commands", "Formats", "Linux", "Services"]),
+        library("ServiceFiles", ["Bytes", "Commands", "Formats", "Linux", "Services"]),
+        library(
+            "Supervision",
+            ["Bytes", "Commands", "Formats", "Linux", "ServiceFiles", "Services"]),
         library("Logging", ["Bytes", "Commands", "Formats", "Linux"]),
         library("Networking", ["Bytes", "Commands", "Formats", "Linux"]),
         library(
@@ -91,7 +94,7 @@ let package = Package(
             "Programs",
             [
                 "Bytes", "Commands", "Confinement", "Formats", "Init", "Linux", "Logging",
-                "Networking", "Services", "Supervision",
+                "Networking", "ServiceFiles", "Services", "Supervision",
             ]),
         .executableTarget(
             name: "apus", dependencies: ["Programs"], exclude: ["order.txt", "release.ld"],
@@ -105,6 +108,7 @@ let package = Package(
         tests("Commands", ["Bytes", "Commands", "Linux"]),
         tests("Formats", ["Bytes", "Formats"]),
         tests("Services", ["Bytes", "Formats", "Services"]),
+        tests("ServiceFiles", ["Bytes", "Commands", "Formats", "Linux", "ServiceFiles"]),
         tests(
             "Supervision", ["Bytes", "Commands", "Supervision", "Formats", "Linux", "Services"]),
         tests("Logging", ["Bytes", "Commands", "Logging", "Formats", "Linux"]),

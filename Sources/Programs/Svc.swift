@@ -1,6 +1,7 @@
 import Bytes
 import Commands
 import Linux
+import ServiceFiles
 import Services
 import Supervision
 
@@ -18,10 +19,6 @@ func svc(_ call: Call) throws(Failure) -> Outcome {
     do throws(SystemError) { start = try openFile(".", .read) } catch {
         throw error.explained("unable to open current directory")
     }
-    // A service may stop being supervised while it is written to.
-    do throws(SystemError) { try setDisposition(.pipe, ignored: true) } catch {
-        throw error.explained("unable to ignore SIGPIPE")
-    }
     for directory in call.arguments.dropFirst(options.operands) {
         send(commands, to: directory, call.messages)
         do throws(SystemError) { try changeDirectory(to: start) } catch {
@@ -31,13 +28,18 @@ func svc(_ call: Call) throws(Failure) -> Outcome {
     return .exit(0)
 }
 
+/// How long a supervisor may leave its FIFO full, in milliseconds. One that works needs none of it.
+private let patience: UInt64 = 5000
+
 private func send(_ commands: [UInt8], to directory: ByteString, _ messages: Messages) {
     do throws(SystemError) { try changeDirectory(directory) } catch {
         messages.warning("unable to chdir to \(directory)", error.errno)
         return
     }
     let control: Descriptor
-    do throws(SystemError) { control = try openFile("supervise/control", .write) } catch {
+    do throws(SystemError) {
+        control = try SuperviseDirectory(of: .current).openCommands()
+    } catch {
         if error.errno == .noReader {
             messages.warning("unable to control \(directory): supervise not running")
         } else {
@@ -46,10 +48,18 @@ private func send(_ commands: [UInt8], to directory: ByteString, _ messages: Mes
         return
     }
     do throws(SystemError) {
-        try setNonBlocking(control.number, false)
-        try writeAll(control.number, commands)
+        // The service may stop being supervised while it is written to. What this process becomes, or
+        // starts, is to have the signal as it was.
+        let wasIgnored = try setDisposition(.pipe, ignored: true)
+        let deadline = Instant.now.advanced(milliseconds: patience)
+        do throws(SystemError) {
+            try ServiceFiles.send(commands, to: control, until: deadline)
+        } catch {
+            messages.warning("error writing commands to \(directory)", error.errno)
+        }
+        try setDisposition(.pipe, ignored: wasIgnored)
     } catch {
-        messages.warning("error writing commands to \(directory)", error.errno)
+        messages.warning("unable to set the disposition of SIGPIPE", error.errno)
     }
 }
 

@@ -3,6 +3,7 @@ import Commands
 import Confinement
 import Formats
 import Linux
+import ServiceFiles
 
 /// svls(8): lists the services of a scan directory, or says how they are confined.
 func svls(_ call: Call) throws(Failure) -> Outcome {
@@ -54,9 +55,10 @@ private struct ServiceTable {
         } catch { if error.errno == .noEntry { return false } }
         do throws(SystemError) {
             let directory = try openFile(name, .place, in: place)
-            if try isSupervised(in: Directory(directory)) {
-                let file = try openFile("supervise/status", .read, in: Directory(directory))
-                if let status = try readStatus(file) {
+            let supervise = try SuperviseDirectory(of: Directory(directory))
+            if try supervise.isSupervised() {
+                let file = try supervise.openStatus()
+                if let status = try StatusRecord(readFrom: file) {
                     state = status.pid == 0 ? "down" : status.isPaused ? "paused" : "up"
                     if status.pid != 0 { pid = "\(status.pid)" }
                     seconds = "\(age(of: status))"

@@ -1,6 +1,7 @@
 import Bytes
 import Commands
 import Linux
+import ServiceFiles
 
 /// svok(8): tells by its exit code whether a service is supervised.
 func svok(_ call: Call) throws(Failure) -> Outcome {
@@ -10,10 +11,9 @@ func svok(_ call: Call) throws(Failure) -> Outcome {
         throw error.explained("unable to chdir to \(directory)")
     }
     do throws(SystemError) {
-        _ = try openFile("supervise/ok", .write)
-        return .exit(0)
+        return .exit(try SuperviseDirectory(of: .current).isSupervised() ? 0 : 100)
     } catch {
-        if error.errno == .noEntry || error.errno == .noReader { return .exit(100) }
+        if error.errno == .noEntry { return .exit(100) }
         throw error.explained("unable to open \(directory)/supervise/ok")
     }
 }

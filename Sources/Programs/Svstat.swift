@@ -2,6 +2,7 @@ import Bytes
 import Commands
 import Formats
 import Linux
+import ServiceFiles
 
 /// svstat(8): prints the state of services.
 func svstat(_ call: Call) throws(Failure) -> Outcome {
@@ -28,37 +29,18 @@ private func describe(_ directory: ByteString) -> ByteString {
         step = "stat down"
         let isNormallyUp = try !exists("down")
         step = "open supervise/ok"
-        if try !isSupervised() { return "supervise not running" }
+        let supervise = try SuperviseDirectory(of: .current)
+        if try !supervise.isSupervised() { return "supervise not running" }
         step = "open supervise/status"
-        let file = try openFile("supervise/status", .read)
+        let file = try supervise.openStatus()
         step = "read supervise/status"
-        guard let status = try readStatus(file) else {
+        guard let status = try StatusRecord(readFrom: file) else {
             return "unable to read supervise/status: bad format"
         }
         return describe(status, isNormallyUp: isNormallyUp)
     } catch {
         return "unable to \(step): \(error.errno.text)"
     }
-}
-
-/// Whether somebody supervises the service of that directory.
-func isSupervised(in directory: Directory = .current) throws(SystemError) -> Bool {
-    do throws(SystemError) {
-        _ = try openFile("supervise/ok", .write, in: directory)
-        return true
-    } catch {
-        if error.errno == .noReader { return false }
-        throw error
-    }
-}
-
-/// The state of a service; nil when the file is none.
-func readStatus(_ file: borrowing Descriptor) throws(SystemError) -> StatusRecord? {
-    var bytes = [UInt8](repeating: 0, count: StatusRecord.byteCount)
-    let count = try bytes.withUnsafeMutableBufferPointer { (buffer) throws(SystemError) in
-        try file.read(into: UnsafeMutableRawBufferPointer(buffer))
-    }
-    return StatusRecord(bytes[..<count])
 }
 
 /// The words of the original, in its order.

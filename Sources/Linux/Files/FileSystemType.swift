@@ -4,10 +4,21 @@ import CLinux
 /// Whether changes to the file system of `descriptor` may come from elsewhere than this kernel, which
 /// then does not notice them: network file systems and those of virtual machines' hosts. fstatfs(2).
 public func isShared(_ descriptor: borrowing Descriptor) throws(SystemError) -> Bool {
+    sharedTypes.contains(try fileSystemType(of: descriptor))
+}
+
+/// Whether `descriptor` is of procfs, where links name open files and other things that have no path.
+/// fstatfs(2).
+func isProcess(_ descriptor: borrowing Descriptor) throws(SystemError) -> Bool {
+    try fileSystemType(of: descriptor) == 0x9fa0
+}
+
+/// The magic number of its file system.
+private func fileSystemType(of descriptor: borrowing Descriptor) throws(SystemError) -> UInt32 {
     let number = descriptor.number
     var information = statfs()
     _ = try Kernel.call("fstatfs") { fstatfs(number, &information) }
-    return sharedTypes.contains(UInt32(truncatingIfNeeded: information.f_type))
+    return UInt32(truncatingIfNeeded: information.f_type)
 }
 
 /// The magic numbers of statfs(2).

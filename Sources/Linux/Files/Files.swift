@@ -44,6 +44,16 @@ public struct OpenMode: Sendable {
     public static let path = OpenMode(flags: O_PATH)
     /// A directory, only as a place for relative paths.
     public static let place = OpenMode(flags: O_PATH | O_DIRECTORY)
+    /// For writing a file that is not there yet, created 0644; EEXIST for anything that is, a link
+    /// among it.
+    public static let create = OpenMode(
+        flags: O_WRONLY | O_CREAT | O_EXCL | O_NONBLOCK, permissions: 0o644)
+
+    /// The same, but a symbolic link as the last component throws ELOOP, or ENOTDIR where a directory
+    /// is asked for. O_NOFOLLOW.
+    public var notFollowing: OpenMode {
+        OpenMode(flags: flags | O_NOFOLLOW, permissions: permissions)
+    }
 }
 
 /// What stat(2) tells of a file, as far as programs here ask.
@@ -77,6 +87,8 @@ public struct FileStatus: Equatable, Sendable {
     public var isRegular: Bool { mode & UInt32(S_IFMT) == UInt32(S_IFREG) }
     /// Whether running it changes the user or the group.
     public var changesIdentity: Bool { mode & UInt32(S_ISUID | S_ISGID) != 0 }
+    /// Whether it is a symbolic link.
+    public var isLink: Bool { mode & UInt32(S_IFMT) == UInt32(S_IFLNK) }
     /// Whether it is a socket.
     public var isSocket: Bool { mode & UInt32(S_IFMT) == UInt32(S_IFSOCK) }
 
@@ -120,6 +132,30 @@ public func status(of descriptor: Int32) throws(SystemError) -> FileStatus {
     var status = cl_status()
     _ = try Kernel.call("fstat") { cl_fstat(descriptor, &status) }
     return FileStatus(status)
+}
+
+/// Opens a regular file that is no symbolic link; a link throws ELOOP, anything else
+/// `Errno.notRegular`.
+public func openRegularFile(
+    _ path: ByteString, _ mode: OpenMode, in directory: Directory = .current
+) throws(SystemError) -> Descriptor {
+    let file = try openFile(path, mode.notFollowing, in: directory)
+    if try !status(of: file.number).isRegular {
+        throw SystemError("open", .notRegular, subject: path)
+    }
+    return file
+}
+
+/// Opens a FIFO that is no symbolic link, without waiting for its other end; a link throws
+/// ELOOP, anything else `Errno.notFIFO`.
+public func openFIFO(
+    _ path: ByteString, _ mode: OpenMode, in directory: Directory = .current
+) throws(SystemError) -> Descriptor {
+    let file = try openFile(path, mode.notFollowing, in: directory)
+    if try !status(of: file.number).isFIFO {
+        throw SystemError("open", .notFIFO, subject: path)
+    }
+    return file
 }
 
 /// Whether `path` exists, following links; any error but ENOENT is thrown.

@@ -79,6 +79,14 @@ public struct Errno: Equatable, Sendable {
     /// E2BIG: longer than it may be.
     public static let tooLong = Errno(E2BIG)
 
+    // Causes that are found here and not by the kernel, whose numbers end at 4095.
+    /// A symbolic link that a user made whom this process does not follow.
+    public static let foreignLink = Errno(4096)
+    /// Something else where a FIFO is to be.
+    public static let notFIFO = Errno(4097)
+    /// Something else where a regular file is to be.
+    public static let notRegular = Errno(4098)
+
     /// The text for people: daemontools' and ucspi-tcp's own table (error_str.c), which users know
     /// from their logs and which differs from strerror(3).
     public var text: StaticString {
@@ -90,7 +98,8 @@ public struct Errno: Equatable, Sendable {
 
     private static let texts: InlineArray<_, (code: Int32, text: StaticString)> = [
         (0, "no error"), (EINTR, "interrupted system call"), (ENOMEM, "out of memory"),
-        (ENOENT, "file does not exist"), (ETXTBSY, "text busy"), (EIO, "input/output error"),
+        (4096, "link made by another user"), (4097, "not a FIFO"),
+        (4098, "not a regular file"), (ENOENT, "file does not exist"), (ETXTBSY, "text busy"), (EIO, "input/output error"),
         (EEXIST, "file already exists"), (ETIMEDOUT, "timed out"),
         (EINPROGRESS, "operation in progress"), (EAGAIN, "temporary failure"),
         (EPIPE, "broken pipe"), (EPERM, "permission denied"), (EACCES, "access denied"),
