@@ -100,7 +100,9 @@ final class SystemCallListener {
                     if signal == .terminate { return end }
                 } else if signal == .child {
                     // Kernels before 6.11 say that nobody calls any more when all are reaped.
-                    end = try reap(program)
+                    let found = try reap(program)
+                    if case .resumed = found { continue }
+                    end = found
                 } else {
                     try send(signal, to: program)
                 }

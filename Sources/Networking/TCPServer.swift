@@ -134,15 +134,22 @@ public struct TCPServer: ~Copyable {
     }
 
     private mutating func reapChildren() {
-        while case .ended(let pid, let status) = reapOne() {
-            guard children.remove(pid) else { continue }
-            if status.exitCode == 111, let errno = starter.failure(of: pid) {
-                warn("dropping connection, unable to run \(program.program)", errno)
+        while true {
+            switch reapOne() {
+            case .ended(let pid, let status): noteEnd(of: pid, status)
+            case .resumed: continue
+            case .nothingYet, .noChildren: return log.write()
             }
-            log.ended(pid, status)
-            log.status(connections, of: options.limit)
         }
-        log.write()
+    }
+
+    private mutating func noteEnd(of pid: ProcessID, _ status: ExitStatus) {
+        guard children.remove(pid) else { return }
+        if status.exitCode == 111, let errno = starter.failure(of: pid) {
+            warn("dropping connection, unable to run \(program.program)", errno)
+        }
+        log.ended(pid, status)
+        log.status(connections, of: options.limit)
     }
 
     /// Without children there is nothing to reap, and no other error is possible.

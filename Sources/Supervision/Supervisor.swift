@@ -194,6 +194,7 @@ public final class Supervisor {
                 } else {
                     notices.append(.orphan(pid, status))
                 }
+            case .resumed: break
             case .nothingYet:
                 mayHaveDead = false
                 return

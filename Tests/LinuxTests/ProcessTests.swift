@@ -1,4 +1,5 @@
 import Bytes
+import CLinux
 import Linux
 import Testing
 
@@ -153,5 +154,48 @@ struct ProcessTests {
         #expect(paths("x", nil) == ["/bin/x", "/usr/bin/x"])
         #expect(paths("./x", "/a") == ["./x"])
         #expect(paths("", "/a") == ["/a/"])
+    }
+
+    /// A child that makes this process its tracer, stops by each of `signals` and then exits 7.
+    private func traced(stoppingBy signals: [Int32]) throws -> ProcessID {
+        switch try forkProcess() {
+        case .parent(let pid): return pid
+        case .child:
+            // The threads that run tests have signals blocked.
+            var none: UInt64 = 0
+            _ = cl_sigprocmask(SIG_SETMASK, 0, &none)
+            _ = cl_syscall(Int(SYS_ptrace), 0, 0, 0, 0)
+            for signal in signals {
+                _ = kill(getpid(), signal)
+                // What is not traced any more can ask again.
+                _ = cl_syscall(Int(SYS_ptrace), 0, 0, 0, 0)
+            }
+            exitNow(7)
+        }
+    }
+
+    @Test("A child that stops because it is traced has not ended: it goes on, and ends once")
+    func tracedChild() throws {
+        let pid = try traced(stoppingBy: [SIGWINCH, SIGURG, SIGTRAP])
+        #expect(try reap(pid, block: true) == .ended(pid, Linux.ExitStatus(raw: 7 << 8)))
+        #expect(try reap(pid, block: true) == .noChildren)
+    }
+
+    @Test("Without waiting, a resumed child is told from an ended one")
+    func resumedChild() throws {
+        let pid = try traced(stoppingBy: [SIGWINCH])
+        var results: [WaitResult] = []
+        while results.last != .ended(pid, Linux.ExitStatus(raw: 7 << 8)) {
+            let result = try reap(pid)
+            if result == .noChildren { break }
+            if result != .nothingYet { results.append(result) }
+        }
+        #expect(results == [.resumed(pid), .ended(pid, Linux.ExitStatus(raw: 7 << 8))])
+    }
+
+    @Test("A traced child gets the signal that stopped it")
+    func signalOfTracedChild() throws {
+        let pid = try traced(stoppingBy: [SIGTERM])
+        #expect(try reap(pid, block: true) == .ended(pid, Linux.ExitStatus(raw: SIGTERM)))
     }
 }

@@ -99,7 +99,8 @@ public struct Errno: Equatable, Sendable {
     private static let texts: InlineArray<_, (code: Int32, text: StaticString)> = [
         (0, "no error"), (EINTR, "interrupted system call"), (ENOMEM, "out of memory"),
         (4096, "link made by another user"), (4097, "not a FIFO"),
-        (4098, "not a regular file"), (ENOENT, "file does not exist"), (ETXTBSY, "text busy"), (EIO, "input/output error"),
+        (4098, "not a regular file"), (ENOENT, "file does not exist"), (ETXTBSY, "text busy"),
+        (EIO, "input/output error"),
         (EEXIST, "file already exists"), (ETIMEDOUT, "timed out"),
         (EINPROGRESS, "operation in progress"), (EAGAIN, "temporary failure"),
         (EPIPE, "broken pipe"), (EPERM, "permission denied"), (EACCES, "access denied"),

@@ -129,21 +129,83 @@ public func exitNow(_ code: Int32) -> Never { _exit(code) }
 public enum WaitResult: Equatable {
     /// A child ended and has been reaped.
     case ended(ProcessID, ExitStatus)
+    /// A child that had asked to be traced stopped, and has been let go. It lives; there may be more to
+    /// find.
+    case resumed(ProcessID)
     /// There are children, none of them has ended.
     case nothingYet
     /// There are no children at all.
     case noChildren
 }
 
-/// Reaps one child, any or the one given; without `block` it does not wait. waitpid(2).
+/// Reaps one child, any or the one given; without `block` it does not wait. With `block` a child that
+/// stopped is resumed and waited for again, so that the result is an end. waitpid(2).
 public func reap(_ pid: ProcessID = -1, block: Bool = false) throws(SystemError) -> WaitResult {
+    while true {
+        let result = try waitOnce(pid, block: block)
+        guard block, case .resumed = result else { return result }
+    }
+}
+
+/// The one place that decides what a wait status means: a stop is no end.
+private func waitOnce(_ pid: ProcessID, block: Bool) throws(SystemError) -> WaitResult {
     var raw: Int32 = 0
     do {
-        let ended = try Kernel.call("waitpid") { waitpid(pid, &raw, block ? 0 : WNOHANG) }
-        return ended == 0 ? .nothingYet : .ended(ended, ExitStatus(raw: raw))
+        let found = try Kernel.call("waitpid") { waitpid(pid, &raw, block ? 0 : WNOHANG) }
+        if found == 0 { return .nothingYet }
+        guard let stop = StopSignal(status: raw) else {
+            return .ended(found, ExitStatus(raw: raw))
+        }
+        resume(found, after: stop)
+        return .resumed(found)
     } catch {
         if error.errno == .noChild { return .noChildren }
         throw error
+    }
+}
+
+/// The signal in the status of a child that stopped.
+private struct StopSignal {
+    let number: Int32
+    /// Whether the stop announces an event of ptrace(2) and not a signal.
+    let isEvent: Bool
+
+    /// Nil if the status is that of an end. WIFSTOPPED and WSTOPSIG of wait(2).
+    init?(status: Int32) {
+        guard status & 0xff == 0x7f else { return nil }
+        number = status >> 8 & 0x7f
+        isEvent = status >> 16 != 0
+    }
+}
+
+/// Stops tracing a child that has made this process its tracer by PTRACE_TRACEME: only then is a stop
+/// reported. It gets the signal that stopped it, as it would have without a tracer. ptrace(2)
+/// PTRACE_DETACH.
+private func resume(_ pid: ProcessID, after stop: StopSignal) {
+    let isFromExec = stop.number == SIGTRAP && !hasOrigin(pid)
+    let signal = stop.isEvent || isFromExec ? 0 : stop.number
+    do throws(SystemError) {
+        _ = try Kernel.call("ptrace") {
+            cl_syscall(Int(SYS_ptrace), ptraceDetach, Int(pid), 0, Int(signal))
+        }
+    } catch {
+        // It was killed meanwhile, which the next wait tells; or this process may not use ptrace, and
+        // the child stays as it is until it is killed.
+    }
+}
+
+// An enumeration in one libc and macros in the other.
+private let (ptraceDetach, ptraceGetSignalInfo) = (17, 0x4202)
+
+/// Whether the signal that stopped a traced child came from the processor or the child itself. The one
+/// by which the kernel announces an exec is like one of kill(2), with a code of 0.
+private func hasOrigin(_ pid: ProcessID) -> Bool {
+    // siginfo_t: 128 bytes, the signal, an error, and the code.
+    withUnsafeTemporaryAllocation(byteCount: 128, alignment: 8) { info in
+        info.initializeMemory(as: UInt8.self, repeating: 0)
+        let result = cl_syscall(
+            Int(SYS_ptrace), ptraceGetSignalInfo, Int(pid), 0, Int(bitPattern: info.baseAddress))
+        return result == 0 && info.load(fromByteOffset: 8, as: Int32.self) != 0
     }
 }
 
