@@ -89,7 +89,7 @@ let package = Package(
         library(
             "Confinement",
             ["Bytes", "Commands", "Formats", "Linux", "CCap", "CJansson", "CSeccomp"]),
-        library("Init", ["Bytes", "Commands", "Supervision", "Formats", "Linux"]),
+        library("Init", ["Bytes", "Commands", "Linux", "Services", "Supervision"]),
         library(
             "Programs",
             [
@@ -114,8 +114,7 @@ let package = Package(
         tests("Logging", ["Bytes", "Commands", "Logging", "Formats", "Linux"]),
         tests("Networking", ["Bytes", "Commands", "Networking", "Formats", "Linux"]),
         tests("Confinement", ["Bytes", "Commands", "Confinement", "CSeccomp", "Linux"]),
-        tests("Init", ["Bytes", "Commands", "Init", "Supervision", "Linux"]),
-        tests("Simulation", ["Bytes", "Formats", "Services", "Supervision"]),
+        tests("Simulation", ["Bytes", "Formats", "Services"]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -9,20 +9,30 @@
 #ifndef __GLIBC__
 #include <errno.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 
+#ifndef GRND_INSECURE
+#define GRND_INSECURE 4
+#endif
+
 void arc4random_buf(void *buffer, size_t size)
 {
+    /* It seeds hashing. Early in the boot of a machine there is no entropy, and nobody may wait for it. */
+    unsigned flags = GRND_INSECURE;
     for (char *at = buffer; size > 0;) {
-        ssize_t got = getrandom(at, size, 0);
-        if (got < 0 && errno != EINTR)
-            abort();
+        ssize_t got = getrandom(at, size, flags);
         if (got > 0) {
             at += got;
             size -= (size_t)got;
+        } else if (errno == EINVAL && flags == GRND_INSECURE) {
+            flags = GRND_NONBLOCK; /* before Linux 5.6 */
+        } else if (errno != EINTR) {
+            memset(at, (int)(uintptr_t)at, size);
+            return;
         }
     }
 }

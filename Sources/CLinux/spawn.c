@@ -6,6 +6,7 @@
 #include "CLinux.h"
 
 #include <linux/close_range.h>
+#include <linux/futex.h>
 #include <sys/syscall.h>
 
 /* Returns what the kernel does: an error is its negative number. */
@@ -102,17 +103,21 @@ static long take_terminal(int terminal)
     return error == -ENOTTY || error == -ENXIO ? 0 : error;
 }
 
-static long set_up_and_exec(const struct cl_spawn_request *spawn)
+static long set_up_and_exec(struct cl_spawn_request *spawn)
 {
     static const long default_action[4]; /* the kernel's struct sigaction: SIG_DFL is 0 */
     uint64_t limits[2] = {spawn->descriptor_limit_soft, spawn->descriptor_limit_hard};
     long error;
+    if (spawn->close_from > 0) {
+        if ((error = call(SYS_close_range, spawn->close_from, ~0U, CLOSE_RANGE_UNSHARE, 0)) < 0)
+            return error;
+        __atomic_store_n(&spawn->alive, CL_SPAWN_APART, __ATOMIC_RELEASE);
+        call(SYS_futex, (long)&spawn->alive, FUTEX_WAKE, 1, 0);
+    }
     if ((spawn->new_session && (error = call(SYS_setsid, 0, 0, 0, 0)) < 0) ||
         (spawn->new_process_group && (error = call(SYS_setpgid, 0, 0, 0, 0)) < 0) ||
         (spawn->terminal >= 0 && (error = take_terminal(spawn->terminal)) < 0) ||
         (spawn->directory >= 0 && (error = call(SYS_fchdir, spawn->directory, 0, 0, 0)) < 0) ||
-        (spawn->close_from > 0 && (error = call(SYS_close_range, spawn->close_from, ~0U,
-                                                CLOSE_RANGE_UNSHARE, 0)) < 0) ||
         (error = place_descriptors(spawn->descriptors, spawn->descriptor_count)) < 0 ||
         (spawn->restore_descriptor_limit &&
          (error = call(SYS_prlimit64, 0, RLIMIT_NOFILE, (long)limits, 0)) < 0))
@@ -131,8 +136,6 @@ static long set_up_and_exec(const struct cl_spawn_request *spawn)
 static int run_child(void *request)
 {
     struct cl_spawn_request *spawn = request;
-    if (spawn->alive)
-        call(SYS_set_tid_address, (long)&spawn->alive, 0, 0, 0);
     spawn->failure = (int)-set_up_and_exec(spawn);
     return 111;
 }
@@ -160,7 +163,32 @@ pid_t cl_spawn(struct cl_spawn_request *spawn)
     return -1;
 }
 
+/* Waits until the child has descriptors of its own: no file system can delay that. */
+static int await_apart(struct cl_spawn_request *spawn)
+{
+    struct timespec limit = {0, 250 * 1000 * 1000};
+    while (__atomic_load_n(&spawn->alive, __ATOMIC_ACQUIRE) == CL_SPAWN_TOGETHER)
+        if (syscall(SYS_futex, &spawn->alive, FUTEX_WAIT, CL_SPAWN_TOGETHER, &limit) < 0 &&
+            errno == ETIMEDOUT)
+            return 0;
+    return 1;
+}
+
 pid_t cl_spawn_beside(struct cl_spawn_request *spawn, void *stack_end)
 {
-    return clone(run_child, stack_end, CLONE_VM | WAIT_WHERE_ERRNO_IS_SHARED | SIGCHLD, spawn);
+    int shared = spawn->close_from > 0 ? CLONE_FILES : 0;
+    spawn->alive = CL_SPAWN_TOGETHER;
+    pid_t pid = clone(run_child, stack_end,
+                      CLONE_VM | CLONE_CHILD_CLEARTID | shared | WAIT_WHERE_ERRNO_IS_SHARED | SIGCHLD,
+                      spawn, NULL, NULL, &spawn->alive);
+    if (pid < 0) {
+        spawn->alive = 0;
+    } else if (shared && !await_apart(spawn)) {
+        /* Somebody has stopped it. We cannot go on as long as it may use our descriptors. */
+        kill(pid, SIGKILL);
+        await_apart(spawn);
+        errno = EAGAIN;
+        return -1;
+    }
+    return pid;
 }

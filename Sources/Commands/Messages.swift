@@ -11,12 +11,16 @@ public struct Messages: Sendable {
     public init(program: ByteString) { self.program = program }
 
     private var mayWait = true
+    private var descriptor = Standard.error
 
     /// The same for a process that must not block: a line for which there is no room at once, because
-    /// whoever reads standard error does not, is dropped.
+    /// whoever reads standard error does not, is dropped. A pipe or terminal is opened anew for that, once
+    /// and for as long as the process lives.
     public var nonBlocking: Messages {
+        if !mayWait { return self }
         var messages = self
         messages.mayWait = false
+        messages.descriptor = reopenWithoutWaiting(Standard.error) ?? Standard.error
         return messages
     }
 
@@ -43,8 +47,8 @@ public struct Messages: Sendable {
     }
 
     private func emit(_ line: ByteString) {
-        if !mayWait && !hasRoom(Standard.error) { return }
+        if !mayWait && !hasRoom(descriptor) { return }
         // There is nobody to tell of an error.
-        do throws(SystemError) { try writeAll(Standard.error, Array(line.bytes)) } catch {}
+        do throws(SystemError) { try writeAll(descriptor, Array(line.bytes)) } catch {}
     }
 }

@@ -1,26 +1,33 @@
-import Bytes
 import Linux
+import Services
 
 /// What PID 1 does with a signal sent to it. Those not named here are passed on to the main command.
-enum SignalPolicy: Equatable {
-    /// Stop everything in order, then end; the second time, with force.
-    case stop
-    /// Look at the service directory now, and pass the signal on: it means "reload" to both.
-    case rescan
-    /// Pass it on to the main command.
-    case forward
-    /// Nothing: the kernel's own notices.
-    case ignore
-
-    /// The policy for `signal`.
-    init(_ signal: Signal) {
+enum SignalPolicy {
+    /// The events that `signal` is, when there is a main command or none.
+    static func events(of signal: Signal, hasCommand: Bool) -> [Event] {
+        let number = ServiceSignal(rawValue: signal.number)
         switch signal {
-        // 37 and 38 are how container engines tell an init to halt and to power off: SIGRTMIN+3
-        // and +4 by glibc's count, whatever the libc this runs on.
-        case .terminate, .interrupt, .power, Signal(37), Signal(38): self = .stop
-        case .hangup: self = .rescan
-        case .child, .pipe, .terminalInput, .terminalOutput: self = .ignore
-        default: self = .forward
+        case .terminate, .interrupt: return [.stopAsked(.exit, signal: number)]
+        case .quit where !hasCommand: return [.stopAsked(.exit, signal: .terminate)]
+        // It means "reload" to both.
+        case .hangup: return [.rescanAsked, .forwarded(number)]
+        // The kernel's own notices.
+        case .child, .pipe, .terminalInput, .terminalOutput: return []
+        default:
+            if let ending = ending(signal) { return [.stopAsked(ending, signal: .terminate)] }
+            return [.forwarded(number)]
+        }
+    }
+
+    /// What a machine, or an engine that treats a container like one, asks for: systemd's signals, SIGRTMIN+3 and on
+    /// by glibc's count, whatever the libc this runs on; and the power supply's.
+    private static func ending(_ signal: Signal) -> Ending? {
+        switch signal {
+        case .power, Signal(38): .powerOff
+        case Signal(37): .halt
+        case Signal(39): .reboot
+        case Signal(40): .kexec
+        default: nil
         }
     }
 }

@@ -10,6 +10,15 @@ func initialize(_ call: Call) throws(Failure) -> Outcome {
     }
     let usage: ByteString = "init [ -s directory ] [ -t seconds ] [ -- command arg ... ]"
     var options = Init.Options()
+    if let text = call.environment["INIT_STOP_TIMEOUT"] {
+        if let seconds = stopTimeout(text) {
+            options.stopLimit = seconds
+        } else {
+            call.messages.warning(
+                "INIT_STOP_TIMEOUT is \(text), which is no number of seconds up to 86400; the limit stays at \(options.stopLimit / 1000)"
+            )
+        }
+    }
     var reader = OptionReader(
         call.arguments, short: "s:t:",
         long: [
@@ -22,15 +31,21 @@ func initialize(_ call: Call) throws(Failure) -> Outcome {
             options.services = directory
             options.servicesAreExplicit = true
         case .option(_, let seconds):
-            let (value, length) = scanDecimal(seconds.bytes)
-            guard length > 0, length == seconds.count, value <= 86400 else {
-                throw Failure(usage: usage)
-            }
-            options.stopLimit = UInt64(value) * 1000
+            guard let limit = stopTimeout(seconds) else { throw Failure(usage: usage) }
+            options.stopLimit = limit
         case .wrong: throw Failure(usage: usage)
         }
     }
     options.command = Array(call.arguments[reader.operands...])
-    let process = try Init(options, messages: call.messages)
-    return .exit(process.run(environment: call.environment))
+    if let word = options.command.first, word.hasPrefix("-") {
+        call.messages.warning(
+            "the command is \(word): options of init come before --, as in: init -t 20 -- command")
+    }
+    let process = try Init(options, environment: call.environment, messages: call.messages)
+    return .exit(process.run())
+}
+
+/// Milliseconds; nil unless `text` is a number of seconds, up to a day.
+private func stopTimeout(_ text: ByteString) -> UInt64? {
+    parseDecimal(text, within: 0...86400).map { UInt64($0) * 1000 }
 }

@@ -1,12 +1,13 @@
 import Bytes
 import Commands
 import Linux
+import Services
 import Supervision
 
 /// supervise(8): supervises one service.
 func supervise(_ call: Call) throws(Failure) -> Outcome {
     guard call.arguments.count == 2 else { throw Failure(usage: "supervise dir") }
-    let supervisor = try makeSupervisor(call)
-    try supervisor.supervise(directory: call.arguments[1])
-    return try runUntilStopped(supervisor)
+    var conductor = svscanStop
+    conductor.single = call.arguments[1]
+    return try supervise(call, conductor, scanDirectory: nil)
 }

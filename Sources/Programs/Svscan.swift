@@ -1,35 +1,50 @@
 import Bytes
 import Commands
 import Linux
+import Services
 import Supervision
 
 /// svscan(8): supervises the services of a directory.
 func svscan(_ call: Call) throws(Failure) -> Outcome {
     let directory = call.arguments.count > 1 ? call.arguments[1] : "."
-    let supervisor = try makeSupervisor(call)
-    do throws(SystemError) { try supervisor.scan(directory: directory) } catch {
+    do throws(SystemError) { _ = try openFile(directory, .place) } catch {
         throw error.explained("unable to chdir to \(directory)")
     }
-    return try runUntilStopped(supervisor)
+    var conductor = svscanStop
+    conductor.hasScanDirectory = true
+    return try supervise(call, conductor, scanDirectory: directory)
 }
 
-/// A supervisor for svscan and supervise. From a terminal they can be suspended, and be ended by
-/// SIGQUIT without their services; other signals that nobody would send do no harm.
-func makeSupervisor(_ call: Call) throws(Failure) -> Supervisor {
+/// A stop waits for services as long as daemontools' administrators are used to, but not for ever: after a minute
+/// they are killed. Loggers then have five seconds to read what is left, and five more after SIGTERM.
+let svscanStop = Conductor.Configuration(
+    stopLimit: 70_000_000_000, stopReserve: 10_000_000_000, reachesOthers: false)
+
+/// Supervises until there is nothing more to do. From a terminal svscan and supervise can be suspended, and be ended
+/// by SIGQUIT without their services; other signals that nobody would send do no harm.
+func supervise(
+    _ call: Call, _ conductor: Conductor.Configuration, scanDirectory: ByteString?
+) throws(Failure) -> Outcome {
     let left = SignalSet(.quit, .terminalStop, .terminalInput, .terminalOutput).union(.faults)
-    let configuration = Supervisor.Configuration(
-        environment: call.environment, signals: SignalSet.all.subtracting(left))
+    var configuration = Supervisor.Configuration(
+        conductor, environment: call.environment, meaning: events)
+    configuration.scanDirectory = scanDirectory
+    configuration.signals = SignalSet.all.subtracting(left)
+    let supervisor: Supervisor
     do throws(SystemError) {
-        return try Supervisor(configuration, messages: call.messages)
+        supervisor = try Supervisor(configuration, messages: call.messages)
     } catch {
         throw error.explained("unable to begin: \(error.call)")
     }
-}
-
-/// Supervises until told to stop.
-func runUntilStopped(_ supervisor: Supervisor) throws(Failure) -> Outcome {
-    do throws(SystemError) { try supervisor.runUntilStopped() } catch {
+    do throws(SystemError) { return .exit(try supervisor.run().exitCode) } catch {
         throw error.explained("unable to go on: \(error.call)")
     }
-    return .exit(0)
+}
+
+private func events(of signal: Signal) -> [Event] {
+    switch signal {
+    case .terminate, .interrupt: [.stopAsked(.exit, signal: .terminate)]
+    case .hangup: [.rescanAsked]
+    default: []
+    }
 }

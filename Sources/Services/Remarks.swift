@@ -1,6 +1,6 @@
 import Bytes
 
-/// What there is to say. Names are cleaned of what would forge a line or change a terminal.
+/// What there is to say.
 extension Remark {
     static func complaint(_ complaint: Complaint) -> Remark {
         Remark(.warning, complaint.text, errno: complaint.errno)

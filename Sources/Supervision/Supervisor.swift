@@ -4,249 +4,246 @@ import Formats
 import Linux
 import Services
 
-/// Supervises services in one event loop: one process for all of them. It reads the control FIFOs,
-/// reaps every child of this process, and hands what does not concern services back to its caller.
-///
-/// The way of an event: the kernel makes a descriptor readable → `turn` finds the service it belongs
-/// to → its `ServiceMachine` says what is to be done → `Supervisor+Effects` does it.
+/// Supervises services in one event loop: one process for all of them. It turns what the kernel says into events,
+/// hands them to the conductor, and has the performer do what that answers.
 public final class Supervisor {
     /// What differs between the programs that supervise.
-    public struct Configuration: Sendable {
-        /// Whether each service leads a session of its own. daemontools leaves it in the caller's.
-        public var newSession: Bool
+    public struct Configuration {
+        /// What the conductor has to know.
+        public var conductor: Conductor.Configuration
+        /// The scan directory; nil when there is none.
+        public var scanDirectory: ByteString?
+        /// The main command; nil when there is none.
+        public var command: Invocation?
         /// The environment of the services.
         public var environment: Environment
+        /// Whether each service leads a session of its own. daemontools leaves it in the caller's.
+        public var newSession = false
+        /// Whether services read nothing, instead of what this process would read.
+        public var nullInput = false
         /// The signals to take instead of suffering them. SIGCHLD is always one.
-        public var signals: SignalSet
+        public var signals = Configuration.allSignals
+        /// What a signal that was taken means.
+        public var meaning: (Signal) -> [Event]
 
         /// Every signal but those that tell of a fault of this process.
         public static let allSignals = SignalSet.all.subtracting(.faults)
 
-        /// Services in the caller's session, with its environment.
+        /// A configuration of these parts.
         public init(
-            newSession: Bool = false, environment: Environment = .inherited,
-            signals: SignalSet = allSignals
+            _ conductor: Conductor.Configuration, environment: Environment,
+            meaning: @escaping (Signal) -> [Event]
         ) {
-            self.newSession = newSession
+            self.conductor = conductor
             self.environment = environment
-            self.signals = signals
+            self.meaning = meaning
         }
     }
 
-    /// What a turn found that is not about services.
-    public enum Notice {
-        /// A signal other than SIGCHLD came.
-        case signal(Signal)
-        /// A child that is no service's process ended and was reaped.
-        case orphan(ProcessID, ExitStatus)
-        /// The last child was reaped; this process has none now.
-        case noChildren
+    /// How it ended.
+    public struct End: Equatable {
+        /// What was asked for.
+        public let ending: Ending
+        /// The exit code that says how it went.
+        public let exitCode: Int32
     }
 
-    let configuration: Configuration
-    let messages: Messages
-    let run: PreparedInvocation
-    var loop: EventLoop
+    private let configuration: Configuration
+    private let messages: Messages
+    private let performer: Performer
+    private var conductor: Conductor
+    private var loop: EventLoop
     private let signals: SignalDescriptor
-    /// A descriptor above all that were inherited and below all that services have; nil where there cannot be one.
-    private let lender: Descriptor?
-    /// What the limit on descriptors was before it was raised; nil when it was not.
-    let inheritedLimit: (soft: UInt64, hard: UInt64)?
-    /// Descriptors from this number on are kept free for the supervisor's own work.
-    let descriptorReserve: Int32
-
-    /// The services by slot, which is also the event loop's token; free slots are nil.
-    var services: [Service?] = []
-    var freeSlots: [Int] = []
-    /// The services that have a process, by it.
-    var processes: [ProcessID: Service] = [:]
-    /// The services that wait for a time, in no order.
-    var waiting: [Service] = []
-    /// What the service machine asked for last; kept for its room.
-    var effects: [ServiceMachine.Effect] = []
-    /// Whether this process has children, as far as it knows: true until a wait finds none.
-    public internal(set) var hasChildren = true
-    /// Whether services are only stopped now.
-    var isStopping = false
-
-    /// The scan directory and what is known of it.
-    var scanner: Scanner?
-
     private var ready: [EventLoop.Event] = []
+    private var isWatchMuted = false
+    private var end: End?
     /// True at first: what this process was before an exec may have left children behind.
     private var mayHaveDead = true
 
-    /// Blocks the signals it is going to read and raises the limit on descriptors to what the
-    /// kernel allows; children get both back as they were. Supervises nothing yet.
+    /// What may be done in one turn, so that nobody waits for long.
+    private enum Bound {
+        static let signals = 64
+        static let deaths = 256
+        static let commands = 64
+    }
+
+    /// The tokens of what is not a service; those of services are their numbers.
+    private enum Token {
+        static let signals = UInt64.max
+        static let watch = UInt64.max - 1
+    }
+
+    /// Blocks the signals it is going to read and raises the limit on descriptors to what the kernel allows; children
+    /// get both back as they were. Supervises nothing yet.
     public init(_ configuration: Configuration, messages: Messages) throws(SystemError) {
         // First of all: before, a signal to process 1 is lost, and one to another process fatal.
         let taken = configuration.signals.union(SignalSet(.child))
         _ = try taken.block()
         self.configuration = configuration
+        openStandardDescriptors(messages)
         self.messages = messages.nonBlocking
-        run = PreparedInvocation(
-            Invocation("./run", arguments: ["./run"], environment: configuration.environment))
-        Supervisor.openStandardDescriptors(messages)
-        do throws(SystemError) { lender = try descriptorAboveAll() } catch { lender = nil }
         // Where SIGCHLD is ignored, the kernel reaps children itself and tells nobody.
         try setDisposition(.child, ignored: false)
         signals = try SignalDescriptor(taken)
         let limit = try CurrentProcess.raiseDescriptorLimit()
-        inheritedLimit = limit.soft < limit.hard ? limit : nil
-        let room = Int32(clamping: limit.hard)
-        descriptorReserve = room - min(32, room / 4)
         loop = try EventLoop()
         try loop.add(signals.descriptor.number, token: Token.signals)
+        performer = try Performer(
+            Performer.Configuration(
+                scanDirectory: configuration.scanDirectory, command: configuration.command,
+                environment: configuration.environment, newSession: configuration.newSession,
+                nullInput: configuration.nullInput),
+            messages: self.messages, descriptorLimit: limit.hard)
+        performer.setInheritedLimit(limit.soft < limit.hard ? limit : nil)
+        if let watch = performer.scan?.watchNumber { try loop.add(watch, token: Token.watch) }
+        conductor = Conductor(configuration.conductor)
     }
 
-    /// Else a lock file might become standard error, and be written to.
-    private static func openStandardDescriptors(_ messages: Messages) {
-        for descriptor in Standard.input...Standard.error {
-            do throws(SystemError) { try ensureOpen(descriptor) } catch {
-                messages.warning("unable to open descriptor \(descriptor)", error.errno)
-            }
+    /// Supervises until there is nothing more to do. Throws when waiting is not possible any more; everything that was
+    /// started goes on then.
+    public func run() throws(SystemError) -> End {
+        take(.began)
+        while true {
+            if let end { return end }
+            try turn()
         }
     }
 
-    /// The number of that descriptor.
-    var lenderNumber: Int32? {
-        switch lender {
-        case .some(let lender): lender.number
-        case .none: nil
-        }
-    }
-
-    /// How many services that are no loggers have a process.
-    public var runningServices: Int { processes.values.count { !$0.isLogger } }
-
-    /// How many loggers have a process.
-    public var runningLoggers: Int { processes.values.count { $0.isLogger } }
-
-    /// The processes of the loggers.
-    public var loggerProcesses: [ProcessID] {
-        processes.filter { $0.value.isLogger }.map { $0.key }
-    }
-
-    /// What is supervised now, to go through while services come and go.
-    var supervised: [Service] { services.compactMap { $0 } }
-
-    /// Whether nothing is supervised any more.
-    public var isEmpty: Bool { services.count == freeSlots.count }
-
-    /// One turn: waits until something happens or `deadline` passes, for ever without one, does all
-    /// that concerns services, and returns what does not.
-    public func turn(until deadline: Instant?) throws(SystemError) -> [Notice] {
-        var notices: [Notice] = []
-        try loop.wait(until: mayHaveDead ? .now : firstDeadline(deadline), &ready)
-        var mustLook = false
+    /// Waits until something happens or is due, and does all that follows from it.
+    private func turn() throws(SystemError) {
+        let deadline = conductor.deadline.map { Instant(nanoseconds: $0) }
+        try loop.wait(until: mayHaveDead ? .now : deadline, &ready)
         for event in ready {
             switch event.token {
-            case Token.signals: try takeSignals(&notices)
-            case Token.watch: mustLook = true
-            default: readCommands(Int(event.token))
+            case Token.signals: try takeSignals()
+            case Token.watch: noteChanges()
+            default: readCommands(ServiceID(Int(event.token)))
             }
         }
-        if mayHaveDead { try reapSome(&notices) }
-        startWaiting()
-        if mustLook || scanner?.isDue(at: .now) == true { look() }
-        return notices
+        if mayHaveDead { try reapSome() }
+        if let deadline = conductor.deadline, deadline <= Instant.now.nanoseconds { take(.timePassed) }
     }
 
-    /// The tokens of what is not a service; those of services are their slots.
-    enum Token {
-        static let signals = UInt64.max
-        static let watch = UInt64.max - 1
-    }
-
-    private func firstDeadline(_ deadline: Instant?) -> Instant? {
-        var first = deadline
-        func consider(_ other: Instant?) {
-            guard let other else { return }
-            if let known = first, known <= other { return }
-            first = other
+    /// Hands an event to the conductor, and what comes of its actions after it.
+    private func take(_ event: Event) {
+        var events = [event]
+        while !events.isEmpty {
+            var outcomes: [Event] = []
+            for event in events {
+                for action in conductor.handle(event, at: moment) {
+                    if let outcome = perform(action) { outcomes.append(outcome) }
+                }
+            }
+            events = outcomes
         }
-        consider(scanner?.due)
-        for service in waiting {
-            consider(service.machine.deadline.map { Instant(nanoseconds: $0) })
+    }
+
+    private var moment: Moment {
+        let (seconds, nanoseconds) = wallClock()
+        return Moment(
+            nanoseconds: Instant.now.nanoseconds,
+            timeOfDay: TAI64N(unixSeconds: seconds, nanoseconds: nanoseconds))
+    }
+
+    private func perform(_ action: Action) -> Event? {
+        switch action {
+        case .end(let ending, let exitCode):
+            end = End(ending: ending, exitCode: exitCode)
+        case .expectChildren: mayHaveDead = true
+        case .list:
+            let outcome = performer.perform(action)
+            setWatch(muted: false)
+            return outcome
+        case .open(let id, _, let name):
+            let outcome = performer.perform(action)
+            return listen(to: id, name) ?? outcome
+        default: return performer.perform(action)
         }
-        return first
+        return nil
     }
 
-    /// Makes the next turn look for children, as if one had ended.
-    func expectChildren() {
-        hasChildren = true
-        mayHaveDead = true
+    /// Waits for commands of a service that has been opened; returns an event only when that fails.
+    private func listen(to id: ServiceID, _ name: ByteString) -> Event? {
+        guard let control = performer.service(id)?.control else { return nil }
+        do throws(SystemError) {
+            try loop.add(control, token: UInt64(id.index))
+            return nil
+        } catch {
+            _ = performer.perform(.close(id))
+            return .notOpened(
+                id,
+                Complaint("unable to watch \(name)/supervise/control", error))
+        }
     }
 
-    private func takeSignals(_ notices: inout [Notice]) throws(SystemError) {
-        while let signal = try signals.next() {
-            if signal == .child { mayHaveDead = true } else { notices.append(.signal(signal)) }
+    // MARK: - What the kernel says
+
+    private func takeSignals() throws(SystemError) {
+        for _ in 0..<Bound.signals {
+            guard let signal = try signals.next() else { return }
+            if signal == .child {
+                mayHaveDead = true
+            } else {
+                for event in configuration.meaning(signal) { take(event) }
+            }
+        }
+    }
+
+    /// While a change waits for the next listing, further ones wake nobody.
+    private func noteChanges() {
+        guard performer.scan?.drain() == true else { return }
+        setWatch(muted: true)
+        take(.directoryChanged)
+    }
+
+    private func setWatch(muted: Bool) {
+        guard isWatchMuted != muted, let watch = performer.scan?.watchNumber else { return }
+        do throws(SystemError) {
+            try loop.modify(watch, muted ? [] : .read, token: Token.watch)
+            isWatchMuted = muted
+        } catch {
+            messages.warning("unable to change what is waited for", error.errno)
         }
     }
 
     /// Reaps what has ended, but not so much at once that services wait for long.
-    private func reapSome(_ notices: inout [Notice]) throws(SystemError) {
-        for _ in 0..<256 {
+    private func reapSome() throws(SystemError) {
+        for _ in 0..<Bound.deaths {
             switch try reap() {
             case .ended(let pid, let status):
-                if let service = processes.removeValue(forKey: pid) {
-                    handle(.ended, service)
-                } else {
-                    notices.append(.orphan(pid, status))
-                }
+                let error = status.exitCode == 111 ? performer.startError(of: pid) : 0
+                take(.died(pid: pid, Death(status: status.raw, startError: error)))
             case .resumed: break
             case .nothingYet:
                 mayHaveDead = false
                 return
             case .noChildren:
                 mayHaveDead = false
-                hasChildren = false
-                notices.append(.noChildren)
-                return
+                return take(.noChildrenLeft)
             }
         }
     }
 
     /// Takes the commands that have come for a service; a flood of them is taken in several turns.
-    private func readCommands(_ slot: Int) {
-        guard let service = services[slot], let control = service.directory.control else { return }
-        withUnsafeTemporaryAllocation(byteCount: 64, alignment: 1) { buffer in
+    private func readCommands(_ id: ServiceID) {
+        guard let service = performer.service(id), let control = service.control else { return }
+        withUnsafeTemporaryAllocation(byteCount: Bound.commands, alignment: 1) { buffer in
             let count: Int
             do throws(SystemError) { count = try read(control, into: buffer) } catch {
-                if error.errno != .again { stopListening(to: service, error) }
+                if error.errno != .again { stopListening(to: service, control, error) }
                 return
             }
-            for letter in buffer[..<count] where service.slot == slot {
-                if let command = Command(rawValue: letter) { handle(.command(command), service) }
+            for letter in buffer[..<count] where performer.service(id) === service {
+                if let command = Command(rawValue: letter) { take(.commanded(id, command)) }
             }
         }
     }
 
     /// A control FIFO that cannot be read would be ready for ever.
-    private func stopListening(to service: Service, _ error: SystemError) {
+    private func stopListening(to service: OpenService, _ control: Int32, _ error: SystemError) {
         messages.warning("unable to read \(service.name)/supervise/control", error.errno)
-        guard let control = service.directory.control else { return }
         do throws(SystemError) { try loop.remove(control) } catch {
             messages.warning("unable to leave \(service.name)/supervise/control", error.errno)
         }
-    }
-
-    /// Starts what has waited long enough. What must wait again adds itself behind.
-    private func startWaiting() {
-        if waiting.isEmpty { return }
-        let now = Instant.now.nanoseconds
-        let count = waiting.count
-        var kept = 0
-        for index in 0..<count {
-            let service = waiting[index]
-            if let deadline = service.machine.deadline, deadline > now {
-                waiting[kept] = service
-                kept += 1
-                continue
-            }
-            service.isWaiting = false
-            handle(.deadline, service)
-        }
-        waiting.removeSubrange(kept..<count)
     }
 }

@@ -65,6 +65,7 @@ long cl_syscall(long number, long a, long b, long c, long d);
 /* struct stat has different members in the two libcs, and st_atime a macro. */
 struct cl_status {
     uint64_t device, inode, size, links;
+    int64_t changed; /* st_ctim in nanoseconds */
     uint32_t mode, user, group;
 };
 int cl_fstatat(int directory, const char *path, struct cl_status *status, int flags);
@@ -85,7 +86,7 @@ enum {
     CL_EPOLLIN = EPOLLIN, CL_EPOLLOUT = EPOLLOUT, CL_EPOLLHUP = EPOLLHUP, CL_EPOLLERR = EPOLLERR,
     CL_EPOLL_CLOEXEC = EPOLL_CLOEXEC, CL_IN_CLOEXEC = IN_CLOEXEC, CL_IN_NONBLOCK = IN_NONBLOCK,
     CL_IN_CHANGES = IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_ATTRIB |
-                    IN_CLOSE_WRITE | IN_ONLYDIR,
+                    IN_CLOSE_WRITE | IN_MOVE_SELF | IN_DELETE_SELF | IN_ONLYDIR,
     CL_SOCK_STREAM = SOCK_STREAM, CL_SOCK_NONBLOCK = SOCK_NONBLOCK, CL_SOCK_CLOEXEC = SOCK_CLOEXEC,
     CL_SOCK_DGRAM = SOCK_DGRAM,
     CL_IPPROTO_TCP = IPPROTO_TCP, CL_IPPROTO_IPV6 = IPPROTO_IPV6,
@@ -115,7 +116,8 @@ struct cl_spawn_request {
     char *const *environment;
     const int *descriptors;        /* child's descriptor i becomes a copy of descriptors[i] */
     int descriptor_count;
-    int close_from;                /* more than 0: cl_close_from this, which must be known to work */
+    int close_from;                /* more than 0: cl_close_from this, which must be known to work;
+                                      the descriptors above and the directory are lower */
     int directory;                 /* fchdir here */
     int new_session;               /* setsid */
     int new_process_group;         /* setpgid(0, 0) */
@@ -128,9 +130,10 @@ struct cl_spawn_request {
     int announcement_length;       /* at most 2000 with the pids in place */
     int exit_code;                 /* end with this instead of exec when there are no paths */
     pid_t pid;                     /* out, cl_spawn: the child, also one that failed; or -1 */
-    pid_t alive;                   /* cl_spawn_beside: not 0; out: 0 */
+    int alive;                     /* out, cl_spawn_beside: 0 when it is done with all this */
     int failure;                   /* must be 0; out: errno of what failed in the child */
 };
+enum { CL_SPAWN_TOGETHER = 1, CL_SPAWN_APART = 2 }; /* alive, while its descriptors are ours or not */
 /*
  * Starts a child with vfork semantics. Returns its pid, or -1 with errno set, also when the child
  * failed, which has been reaped here then. Its cost does not grow with our descriptors if close_from
@@ -140,7 +143,8 @@ pid_t cl_spawn(struct cl_spawn_request *spawn);
 /*
  * The same without waiting until the child is done with our memory. The request, all that it points
  * to, and the stack must stay until the kernel has set alive to 0, which it does at the exec or the
- * end; a child that failed exits 111. Call it with all signals blocked.
+ * end; a child that failed exits 111. With close_from it waits until the child's descriptors are no
+ * longer ours. Call it with all signals blocked.
  */
 pid_t cl_spawn_beside(struct cl_spawn_request *spawn, void *stack_end);
 /* execve of the first candidate that works, under the PATH rules of daemontools' pathexec. */

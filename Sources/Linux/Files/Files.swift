@@ -74,7 +74,9 @@ public struct FileStatus: Equatable, Sendable {
     public let links: Int
     /// Type and permissions.
     public let mode: UInt32
-    /// Owning user and group.
+    /// When anything in it or about it last changed: nanoseconds since 1970.
+    public let changed: Int64
+    /// Owning user.
     public let user: UInt32
     /// Owning group.
     public let group: UInt32
@@ -87,6 +89,8 @@ public struct FileStatus: Equatable, Sendable {
     public var isRegular: Bool { mode & UInt32(S_IFMT) == UInt32(S_IFREG) }
     /// Whether running it changes the user or the group.
     public var changesIdentity: Bool { mode & UInt32(S_ISUID | S_ISGID) != 0 }
+    /// Whether it is a device such as a terminal.
+    public var isCharacterDevice: Bool { mode & UInt32(S_IFMT) == UInt32(S_IFCHR) }
     /// Whether it is a symbolic link.
     public var isLink: Bool { mode & UInt32(S_IFMT) == UInt32(S_IFLNK) }
     /// Whether it is a socket.
@@ -97,6 +101,7 @@ public struct FileStatus: Equatable, Sendable {
         size = Int(status.size)
         links = Int(status.links)
         mode = status.mode
+        changed = status.changed
         user = status.user
         group = status.group
     }

@@ -32,6 +32,18 @@ public func ensureOpen(_ descriptor: Int32) throws(SystemError) {
     }
 }
 
+/// Opens the pipe or terminal that is open as `descriptor` a second time, so that writing to it never waits and
+/// nobody else's writing changes; nil for anything else, and where that is not possible. The caller owns the
+/// number returned. open(2) of /proc/self/fd.
+public func reopenWithoutWaiting(_ descriptor: Int32) -> Int32? {
+    do throws(SystemError) {
+        let status = try status(of: descriptor)
+        guard status.isFIFO || status.isCharacterDevice else { return nil }
+        let mode = OpenMode(flags: O_WRONLY | O_NONBLOCK | O_NOCTTY)
+        return try openFile("/proc/self/fd/\(descriptor)", mode).release()
+    } catch { return nil }
+}
+
 /// Reads at most `buffer.count` bytes at `offset` of a file, whose own offset stays. pread(2).
 public func read(
     _ descriptor: borrowing Descriptor, at offset: Int, into buffer: UnsafeMutableRawBufferPointer

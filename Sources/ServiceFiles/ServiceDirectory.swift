@@ -2,17 +2,16 @@ import Bytes
 import Commands
 import Formats
 import Linux
-import ServiceFiles
 
 /// A service directory held open, and what its `supervise` holds. As the directory is held and never
 /// looked up again, it may be renamed or unlinked meanwhile.
-struct ServiceDirectory: ~Copyable {
+public struct ServiceDirectory: ~Copyable {
     /// The directory.
-    let place: Descriptor
+    public let place: Descriptor
     private var files: ControlFiles?
 
     /// What may go wrong with a file system that cannot be written to.
-    enum Fallback {
+    public enum Fallback: Sendable {
         /// The service is not supervised.
         case none
         /// It runs all the same, without control FIFO and status.
@@ -21,16 +20,16 @@ struct ServiceDirectory: ~Copyable {
 
     /// Sets up the directory open as `place`, called `name` in messages. Whatever was opened is closed
     /// again when it fails.
-    init(_ place: consuming Descriptor, name: ByteString, fallback: Fallback) throws(Failure) {
+    public init(_ place: consuming Descriptor, name: ByteString, fallback: Fallback) throws(Failure) {
         files = try ServiceDirectory.openFiles(name, fallback, in: Directory(place))
         self.place = place
     }
 
     /// Tells svok that control FIFO and status are there: the last step.
-    mutating func announce() throws(SystemError) { try files?.openOK() }
+    public mutating func announce() throws(SystemError) { try files?.openOK() }
 
     /// The control FIFO, to read commands from; nil when there is neither it nor a status file.
-    var control: Int32? {
+    public var control: Int32? {
         switch files {
         case .some(let files): files.control.number
         case .none: nil
@@ -38,17 +37,17 @@ struct ServiceDirectory: ~Copyable {
     }
 
     /// The highest number among its descriptors.
-    var highestNumber: Int32 { max(place.number, control ?? -1) }
+    public var highestNumber: Int32 { max(place.number, control ?? -1) }
 
     /// Whether the service is to start down. stat(2) of `down`.
-    static func isDown(_ place: borrowing Descriptor, name: ByteString) throws(Failure) -> Bool {
+    public static func isDown(_ place: borrowing Descriptor, name: ByteString) throws(Failure) -> Bool {
         do throws(SystemError) { return try exists("down", in: Directory(place)) } catch {
             throw error.explained("unable to stat \(name)/down")
         }
     }
 
     /// Replaces the status file; see `SuperviseDirectory.write`.
-    func write(_ status: StatusRecord, name: ByteString) throws(Failure) {
+    public func write(_ status: StatusRecord, name: ByteString) throws(Failure) {
         switch files {
         case .some(let files): try files.locked.supervise.write(status, service: name)
         case .none: break
@@ -56,7 +55,7 @@ struct ServiceDirectory: ~Copyable {
     }
 
     /// Writes the first status file; see `SuperviseDirectory.writeFirst`.
-    func writeFirst(_ status: StatusRecord, name: ByteString) throws(Failure) {
+    public func writeFirst(_ status: StatusRecord, name: ByteString) throws(Failure) {
         switch files {
         case .some(let files): try files.locked.supervise.writeFirst(status, service: name)
         case .none: break

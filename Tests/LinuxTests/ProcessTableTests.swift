@@ -1,7 +1,6 @@
-import Linux
 import Testing
 
-@testable import Init
+@testable import Linux
 
 @Suite("The processes below")
 struct ProcessTableTests {

@@ -1,15 +1,14 @@
 import Bytes
-import Linux
 
 /// The processes that this one is responsible for, read from /proc at the moment it is needed.
-struct ProcessTable {
+public struct ProcessTable {
     private let parents: [ProcessID: ProcessID]
 
     /// A table of process ids with their parents, for tests.
     init(parents: [ProcessID: ProcessID]) { self.parents = parents }
 
     /// Every process that /proc shows. Throws when /proc is not mounted.
-    init() throws(SystemError) {
+    public init() throws(SystemError) {
         var parents: [ProcessID: ProcessID] = [:]
         for name in try entries(of: "/proc") {
             let (value, length) = scanDecimal(name.bytes)
@@ -26,7 +25,7 @@ struct ProcessTable {
 
     /// The processes below `ancestor` that are neither one of `spared` nor below one. For PID 1 of a
     /// pid namespace all others count as below it, also those that entered the namespace.
-    func strays(of ancestor: ProcessID, sparing spared: [ProcessID]) -> [ProcessID] {
+    public func strays(of ancestor: ProcessID, sparing spared: [ProcessID]) -> [ProcessID] {
         parents.keys.filter { pid in
             guard pid != ancestor else { return false }
             var next = pid
@@ -39,6 +38,14 @@ struct ProcessTable {
             }
             return false
         }
+    }
+
+    /// The name of a process, as ps(1) shows it in parentheses; a question mark when it is gone.
+    public static func name(of pid: ProcessID) -> ByteString {
+        do throws(SystemError) {
+            let bytes = try contents(of: "/proc/\(pid)/comm", limit: 64)
+            return ByteString(bytes.dropLast())
+        } catch { return "?" }
     }
 
     /// The fourth field of /proc/PID/stat; the second, in parentheses, may contain anything.

@@ -1,0 +1,70 @@
+import Bytes
+import Commands
+import Formats
+import Linux
+import ServiceFiles
+import Services
+
+/// A supervised service's directory with the files of its `supervise`, and what was last written there.
+final class OpenService {
+    /// Its name in messages.
+    let name: ByteString
+    /// Where it was found.
+    let place: Place
+    private var directory: ServiceDirectory
+    private var written: StatusRecord?
+    private var trouble = Errno(0)
+    private var isAnnounced = false
+
+    init(name: ByteString, place: Place, directory: consuming ServiceDirectory) {
+        self.name = name
+        self.place = place
+        self.directory = directory
+    }
+
+    /// The open directory's number.
+    var directoryNumber: Int32 { directory.place.number }
+
+    /// The control FIFO's number; nil when there is none.
+    var control: Int32? { directory.control }
+
+    /// Whether the directory holds `name`; false also when that cannot be told.
+    func holds(_ name: ByteString) -> Bool {
+        do throws(SystemError) { return try exists(name, in: Directory(directory.place)) } catch {
+            return false
+        }
+    }
+
+    /// Which directory is held. fstat(2).
+    func identity() throws(SystemError) -> FileStatus.Identity {
+        try status(of: directory.place.number).identity
+    }
+
+    /// Writes the status file, unless that would not change it. A failure is a warning, and the same failure
+    /// only one. The first time, svok is told afterwards that the service is supervised.
+    func write(_ status: StatusRecord, _ messages: Messages) {
+        if directory.control == nil || status == written { return }
+        do throws(Failure) {
+            if isAnnounced {
+                try directory.write(status, name: name)
+            } else {
+                try directory.writeFirst(status, name: name)
+            }
+            written = status
+            trouble = Errno(0)
+        } catch {
+            let errno = error.errno ?? Errno(0)
+            if errno != trouble { messages.warning(error.text, error.errno) }
+            trouble = errno
+        }
+        announce(messages)
+    }
+
+    private func announce(_ messages: Messages) {
+        if isAnnounced { return }
+        isAnnounced = true
+        do throws(SystemError) { try directory.announce() } catch {
+            messages.warning("unable to read \(name)/supervise/ok", error.errno)
+        }
+    }
+}

@@ -1,0 +1,282 @@
+import Bytes
+import Commands
+import Formats
+import Linux
+import ServiceFiles
+import Services
+
+/// Does what the conductor says, and tells what came of it. It decides nothing: all it has is what belongs to
+/// services in the kernel, by the numbers that the conductor gave them.
+final class Performer {
+    /// What is different between programs.
+    struct Configuration {
+        /// The scan directory; nil when there is none.
+        var scanDirectory: ByteString?
+        /// What the main command is; nil when there is none.
+        var command: Invocation?
+        /// The environment of services.
+        var environment: Environment
+        /// Whether each service leads a session of its own. daemontools leaves it in the caller's.
+        var newSession: Bool
+        /// Whether services read nothing, instead of what this process would read.
+        var nullInput: Bool
+    }
+
+    private let configuration: Configuration
+    private let messages: Messages
+    private let starters: Starters
+    /// The scan directory.
+    let scan: ScanDirectory?
+    private(set) var services: [OpenService?] = []
+    private var pipes: [LogPipe?] = []
+    /// Descriptors from this number on are kept free for the supervisor's own work.
+    private let descriptorReserve: Int32
+
+    init(_ configuration: Configuration, messages: Messages, descriptorLimit: UInt64)
+        throws(SystemError)
+    {
+        self.configuration = configuration
+        self.messages = messages
+        scan = configuration.scanDirectory.map { ScanDirectory($0, messages) }
+        starters = try Starters(configuration, messages)
+        let room = Int32(clamping: descriptorLimit)
+        descriptorReserve = room - min(32, room / 4)
+    }
+
+    /// Gives back to children the limit on descriptors that this process had.
+    func setInheritedLimit(_ limit: (soft: UInt64, hard: UInt64)?) {
+        starters.inheritedLimit = limit
+    }
+
+    /// Performs an action; returns its outcome, if it is one that has one.
+    func perform(_ action: Action) -> Event? {
+        switch action {
+        case .list: return list()
+        case .inspect(let pair, let name, let identity): return inspect(pair, name, identity)
+        case .examine(let pair, let name, let identity): return examine(pair, name, identity)
+        case .makePipe(let pair): return makePipe(pair)
+        case .closeWriter(let pair): pipe(pair)?.closeWriter()
+        case .closeReader(let pair): pipe(pair)?.closeReader()
+        case .open(let id, let place, let name): return open(id, place, name)
+        case .close(let id): services[id.index] = nil
+        case .start(let id, let standing, let checks): return start(id, standing, checks: checks)
+        case .signal(let pid, let signal): send(signal, to: pid)
+        case .writeStatus(let id, let status): service(id)?.write(status, messages)
+        case .signalOthers(let signals, let spared): signalOthers(signals, sparing: spared)
+        case .say(let remark): say(remark)
+        // These two are the supervisor's.
+        case .expectChildren, .end: break
+        }
+        return nil
+    }
+
+    /// The open service at a place.
+    func service(_ id: ServiceID) -> OpenService? {
+        services.indices.contains(id.index) ? services[id.index] : nil
+    }
+
+    private func pipe(_ pair: PairID) -> LogPipe? {
+        pipes.indices.contains(pair.index) ? pipes[pair.index] : nil
+    }
+
+    /// Why a child that ended with 111 never became its program, as errno; 0 when it did.
+    func startError(of pid: ProcessID) -> Int32 { starters.failure(of: pid)?.code ?? 0 }
+
+    // MARK: - The scan directory
+
+    private func list() -> Event {
+        guard let scan else { return .notListed(Complaint("there is no service directory")) }
+        do throws(Failure) { return .listed(try scan.list()) } catch {
+            return .notListed(Complaint(error))
+        }
+    }
+
+    private func inspect(_ pair: PairID, _ name: ByteString, _ identity: FileID) -> Event {
+        do throws(SystemError) {
+            guard let place = try openEntry(name, identity) else { return .notExamined(pair, nil) }
+            let look = try ServiceLook(at: place)
+            return .inspected(pair, signature: look.signature, hasRun: look.hasRun)
+        } catch {
+            return notExamined(pair, "unable to look at \(name)", error)
+        }
+    }
+
+    private func examine(_ pair: PairID, _ name: ByteString, _ identity: FileID) -> Event {
+        var step: ByteString = "unable to switch to \(name)"
+        do throws(SystemError) {
+            guard let place = try openEntry(name, identity) else { return .notExamined(pair, nil) }
+            step = "unable to stat \(name)/log"
+            return .examined(pair, isLogged: try exists("log", in: Directory(place)))
+        } catch {
+            return notExamined(pair, step, error)
+        }
+    }
+
+    private func notExamined(_ pair: PairID, _ text: ByteString, _ error: SystemError) -> Event {
+        .notExamined(pair, error.errno == .noEntry ? nil : Complaint(text, error))
+    }
+
+    /// Opens an entry of the scan directory; nil when its name leads to another directory by now.
+    private func openEntry(_ name: ByteString, _ identity: FileID) throws(SystemError) -> Descriptor? {
+        guard let scan else { return nil }
+        let place = try openFile(scan.path(of: name), .place)
+        guard FileID(try status(of: place.number).identity) == identity else { return nil }
+        return place
+    }
+
+    // MARK: - Services
+
+    private func makePipe(_ pair: PairID) -> Event {
+        while pipes.count <= pair.index { pipes.append(nil) }
+        do throws(SystemError) {
+            let pipe = try LogPipe()
+            if max(pipe.writerNumber ?? 0, pipe.readerNumber ?? 0) >= descriptorReserve {
+                throw SystemError("pipe2", .tooManyDescriptors)
+            }
+            pipes[pair.index] = pipe
+            return .piped(pair)
+        } catch {
+            return .notPiped(pair, Complaint("unable to create pipe", error))
+        }
+    }
+
+    private func open(_ id: ServiceID, _ place: Place, _ name: ByteString) -> Event {
+        do throws(Failure) {
+            let directory = try openPlace(place, name)
+            let isDown = try ServiceDirectory.isDown(directory, name: name)
+            let isSingle = if case .path = place { true } else { false }
+            let opened = try ServiceDirectory(
+                directory, name: name, fallback: isSingle ? .none : .uncontrolled)
+            if opened.highestNumber >= descriptorReserve {
+                throw Failure(
+                    "unable to start \(name): running too many services", .tooManyDescriptors)
+            }
+            let service = OpenService(name: name, place: place, directory: opened)
+            if service.control == nil {
+                messages.warning(
+                    "running \(name) without supervise/control and supervise/status", .readOnly)
+            }
+            while services.count <= id.index { services.append(nil) }
+            services[id.index] = service
+            return .opened(id, isDown: isDown)
+        } catch {
+            return .notOpened(id, Complaint(error))
+        }
+    }
+
+    private func openPlace(_ place: Place, _ name: ByteString) throws(Failure) -> Descriptor {
+        do throws(SystemError) {
+            switch place {
+            case .path(let path): return try openFile(path, .place)
+            case .entry(let entry, let identity):
+                if let place = try openEntry(entry, identity) { return place }
+            case .logger(let entry, let identity):
+                if let place = try openEntry(entry, identity) {
+                    return try openFile("log", .place, in: Directory(place))
+                }
+            case .none: break
+            }
+        } catch {
+            throw error.explained("unable to chdir to \(name)")
+        }
+        throw Failure("unable to chdir to \(name): it is another directory by now")
+    }
+
+    private func start(_ id: ServiceID, _ standing: Standing, checks: Bool) -> Event {
+        if checks, let obstacle = obstacle(id, standing) { return obstacle }
+        do throws(SystemError) {
+            guard let pid = try starters.start(standing, setup(id, standing)) else {
+                return .congested(id)
+            }
+            return .started(id, pid: pid)
+        } catch {
+            return .refused(id, errno: error.errno.code)
+        }
+    }
+
+    /// What has to be looked at before a service is started again: its name may lead elsewhere, its directory have a
+    /// `log` now.
+    private func obstacle(_ id: ServiceID, _ standing: Standing) -> Event? {
+        guard case .main(let pair) = standing, let scan, let service = service(id),
+            case .entry(let name, let identity) = service.place
+        else { return nil }
+        do throws(SystemError) {
+            let now = try status(of: scan.path(of: name)).identity
+            if FileID(now) != identity { return .displaced(id) }
+        } catch {
+            // It was removed, which ends nothing by itself.
+        }
+        return pipe(pair)?.writerNumber == nil && service.holds("log") ? .loggerAppeared(id) : nil
+    }
+
+    private func setup(_ id: ServiceID, _ standing: Standing) -> ChildSetup {
+        var setup = ChildSetup()
+        setup.directory = service(id)?.directoryNumber ?? -1
+        setup.newSession = configuration.newSession
+        let input = starters.nullInput
+        switch standing {
+        case .single: setup.descriptors = [input, -1]
+        case .main(let pair): setup.descriptors = [input, pipe(pair)?.writerNumber ?? -1]
+        case .logger(let pair): setup.descriptors = [pipe(pair)?.readerNumber ?? -1, -1]
+        case .command:
+            // It has the terminal, if this process has: job control and Ctrl-C reach it and not the services.
+            setup.newSession = false
+            setup.newProcessGroup = true
+            setup.terminal = isForeground(Standard.input) ? Standard.input : -1
+        }
+        return setup
+    }
+
+    /// A service's process is a child not yet reaped, so its id cannot be another's.
+    private func send(_ signal: ServiceSignal, to pid: ProcessID) {
+        do throws(SystemError) { try Linux.send(Signal(signal.rawValue), to: pid) } catch {
+            messages.warning("unable to send signal \(signal.rawValue) to process \(pid)", error.errno)
+        }
+    }
+
+    // MARK: - The rest
+
+    private func signalOthers(_ signals: [ServiceSignal], sparing spared: [ProcessID]) {
+        var others: [ProcessID]
+        do throws(SystemError) {
+            others = try ProcessTable().strays(of: CurrentProcess.id, sparing: spared)
+        } catch {
+            // Without /proc process 1 still reaches everybody, its loggers too, and no other can.
+            others = CurrentProcess.id == 1 ? [-1] : []
+        }
+        if signals.contains(.kill) && !others.isEmpty {
+            messages.warning("killing processes that are no services: \(list(others))")
+        }
+        for pid in others {
+            for signal in signals {
+                // Gone meanwhile, which is what was wanted.
+                do throws(SystemError) { try Linux.send(Signal(signal.rawValue), to: pid) } catch {}
+            }
+        }
+    }
+
+    private func list(_ processes: [ProcessID]) -> ByteString {
+        var words: [ByteString] = processes.prefix(10).map { pid in
+            pid == -1 ? "all" : "\(ProcessTable.name(of: pid)) (pid \(pid))"
+        }
+        if processes.count > 10 { words.append("and \(processes.count - 10) more") }
+        return ByteString(words, joinedBy: ", ")
+    }
+
+    private func say(_ remark: Remark) {
+        let errno = remark.errno == 0 ? nil : Errno(remark.errno)
+        switch remark.severity {
+        case .information: messages.information(remark.text)
+        case .warning: messages.warning(remark.text, errno)
+        case .fatal: messages.report(Failure(remark.text, errno))
+        }
+    }
+}
+
+extension Complaint {
+    init(_ failure: Failure) { self.init(failure.text, errno: failure.errno?.code ?? 0) }
+
+    init(_ text: ByteString, _ error: SystemError) {
+        self.init(text, errno: error.errno.code)
+    }
+}

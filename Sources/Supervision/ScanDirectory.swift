@@ -1,0 +1,172 @@
+import Bytes
+import Commands
+import Linux
+import Services
+
+/// The scan directory: what is in it, and word of changes. It is known by its path only, and opened anew each time,
+/// so that it may be replaced, or appear later.
+final class ScanDirectory {
+    /// Its path.
+    let path: ByteString
+    private let messages: Messages
+    private var watch: DirectoryWatch?
+    private var ownWatch: Int32 = -1
+    private var parentWatch: Int32 = -1
+    /// Its name in the directory it is in; nil when that has no meaning, as for `.`.
+    private let ownName: ByteString?
+    /// Names that came by a rename since the last listing.
+    private var arrivals: Set<ByteString> = []
+    /// The directories that the last listing had.
+    private var known: Set<FileStatus.Identity> = []
+    private var hasWarned = false
+
+    init(_ path: ByteString, _ messages: Messages) {
+        self.path = path
+        self.messages = messages
+        let (parent, name) = ScanDirectory.split(path)
+        ownName = name
+        do throws(SystemError) {
+            let watch = try DirectoryWatch()
+            if name != nil { parentWatch = try watch.add(parent) }
+            self.watch = consume watch
+        } catch { warn(error) }
+    }
+
+    /// The directory that a path's last name is in, and that name; nil when the path ends in `.` or `..`.
+    private static func split(_ path: ByteString) -> (parent: ByteString, name: ByteString?) {
+        var bytes = path.bytes
+        while bytes.count > 1, bytes.last == UInt8(ascii: "/") { bytes.removeLast() }
+        let trimmed = ByteString(bytes)
+        let name = trimmed.lastComponent
+        if name == "." || name == ".." || name.isEmpty { return (".", nil) }
+        let parent = ByteString(bytes.dropLast(name.count))
+        return (parent.isEmpty ? "." : parent, name)
+    }
+
+    /// What becomes readable when something may have changed; nil when nobody tells.
+    var watchNumber: Int32? {
+        switch watch {
+        case .some(let watch): watch.descriptor.number
+        case .none: nil
+        }
+    }
+
+    /// The path of a name in it.
+    func path(of name: ByteString) -> ByteString { "\(path)/\(name)" }
+
+    /// Takes what the watch reports. Returns whether any of it is a reason to list the directory.
+    func drain() -> Bool {
+        var isChanged = false
+        switch watch {
+        case .some(let watch):
+            do throws(SystemError) {
+                try watch.drain { if note($0) { isChanged = true } }
+            } catch { warn(error) }
+        case .none: break
+        }
+        return isChanged
+    }
+
+    private func note(_ change: DirectoryWatch.Change) -> Bool {
+        if change.watch == parentWatch { return change.name == ownName }
+        if change.isArrival && arrivals.count < 4096 { arrivals.insert(change.name) }
+        return change.watch == ownWatch || change.watch == -1
+    }
+
+    private func warn(_ error: SystemError) {
+        if hasWarned { return }
+        hasWarned = true
+        messages.warning("unable to watch \(path), looking every 5 seconds", error.errno)
+    }
+
+    /// Reads the directory. Changes that come after this are reported by the watch.
+    func list() throws(Failure) -> Listing {
+        let start = Instant.now
+        let isWatched = addWatch()
+        _ = drain()
+        let directory: Descriptor
+        do throws(SystemError) { directory = try openFile(path, .directory) } catch {
+            throw error.explained("unable to open directory \(path)")
+        }
+        do throws(SystemError) {
+            let identity = try status(of: directory.number).identity
+            var seen: Set<FileStatus.Identity> = []
+            var list: [Listing.Entry] = []
+            for name in try entries(of: ".", in: Directory(directory)) {
+                if name[0] == UInt8(ascii: ".") { continue }
+                guard let content = content(of: name, in: Directory(directory), &seen) else { continue }
+                list.append(Listing.Entry(name: name, content: content))
+            }
+            known = seen
+            arrivals = []
+            let isShared = try Linux.isShared(directory)
+            return Listing(
+                directory: FileID(identity), entries: list,
+                cost: Instant.now.nanoseconds - start.nanoseconds,
+                isWatched: isWatched && !isShared)
+        } catch {
+            throw error.explained("unable to read directory \(path)")
+        }
+    }
+
+    /// Watches the directory that has the path now; whether that is possible.
+    private func addWatch() -> Bool {
+        switch watch {
+        case .some(let watch):
+            do throws(SystemError) {
+                let number = try watch.add(path)
+                if number != ownWatch && ownWatch >= 0 && ownWatch != parentWatch {
+                    // The kernel may have removed it with the directory.
+                    do throws(SystemError) { try watch.remove(ownWatch) } catch {}
+                }
+                ownWatch = number
+                return true
+            } catch {
+                // What is not there cannot be watched; its absence is told elsewhere.
+                if error.errno != .noEntry && error.errno != .notDirectory { warn(error) }
+                return false
+            }
+        case .none: return false
+        }
+    }
+
+    /// What a name names; nil for what is no service and will not become one by itself.
+    private func content(
+        of name: ByteString, in directory: Directory, _ seen: inout Set<FileStatus.Identity>
+    ) -> Listing.Content? {
+        do throws(SystemError) {
+            let status = try Linux.status(of: name, in: directory)
+            if status.isDirectory {
+                seen.insert(status.identity)
+                let isNew = !known.contains(status.identity)
+                let isWhole = isNew && (arrivals.contains(name) || isLink(name, in: directory))
+                return .directory(FileID(status.identity), isWhole: isWhole)
+            }
+            // What a link names may be replaced by a directory elsewhere, unseen.
+            return isLink(name, in: directory) ? .undecided : nil
+        } catch {
+            if isGone(name, in: directory) { return nil }
+            return .unknown(Complaint("unable to stat \(name)", error))
+        }
+    }
+
+    private func isLink(_ name: ByteString, in directory: Directory) -> Bool {
+        do throws(SystemError) {
+            return try Linux.status(of: name, in: directory, followLinks: false).isLink
+        } catch { return false }
+    }
+
+    private func isGone(_ name: ByteString, in directory: Directory) -> Bool {
+        do throws(SystemError) {
+            _ = try Linux.status(of: name, in: directory, followLinks: false)
+            return false
+        } catch { return error.errno == .noEntry }
+    }
+}
+
+extension FileID {
+    /// The kernel's device and inode.
+    init(_ identity: FileStatus.Identity) {
+        self.init(device: identity.device, inode: identity.inode)
+    }
+}

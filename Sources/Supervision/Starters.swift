@@ -1,0 +1,79 @@
+import Bytes
+import Commands
+import Linux
+import Services
+
+/// Starts services and the main command without ever waiting for a file system.
+final class Starters {
+    /// As many children may be on their way to become programs at a time.
+    private static let most = 32
+
+    private let run: ProgramStarter
+    private let command: ProgramStarter?
+    private let messages: Messages
+    private let null: Descriptor?
+    private let lent: LentDescriptors?
+    /// What the limit on descriptors was before this process raised it; nil when it did not.
+    var inheritedLimit: (soft: UInt64, hard: UInt64)?
+
+    init(_ configuration: Performer.Configuration, _ messages: Messages) throws(SystemError) {
+        self.messages = messages
+        run = ProgramStarter(
+            PreparedProgram(
+                Invocation("./run", arguments: ["./run"], environment: configuration.environment)),
+            count: Starters.most)
+        command = configuration.command.map { ProgramStarter(PreparedProgram($0), count: 1) }
+        null = configuration.nullInput ? try Starters.openNull() : nil
+        // Only what is open by now costs a child anything.
+        do throws(SystemError) { lent = try LentDescriptors() } catch { lent = nil }
+    }
+
+    /// What services read from: nothing. Where there is no /dev/null, a pipe without a writer.
+    private static func openNull() throws(SystemError) -> Descriptor {
+        do throws(SystemError) { return try openFile("/dev/null", .readWrite) } catch {
+            let pipe = try Pipe()
+            return pipe.reader
+        }
+    }
+
+    /// The number of that descriptor; -1 when services read what this process would.
+    var nullInput: Int32 {
+        switch null {
+        case .some(let null): null.number
+        case .none: -1
+        }
+    }
+
+    /// Starts a program of that standing; nil when too many are on their way. Whatever `setup` says, the child gets back
+    /// what this process changed for itself: the limit on descriptors, blocked and ignored signals.
+    func start(_ standing: Standing, _ setup: ChildSetup) throws(SystemError) -> ProcessID? {
+        var setup = setup
+        setup.descriptorLimit = inheritedLimit
+        setup.defaultSignals = .all
+        switch lent {
+        case .some(let lent):
+            lent.lend(&setup)
+            defer { takeBack() }
+            return try starter(of: standing)?.startWithoutWaiting(setup)
+        case .none:
+            return try starter(of: standing)?.startWithoutWaiting(setup)
+        }
+    }
+
+    private func takeBack() {
+        switch lent {
+        case .some(let lent):
+            do throws(SystemError) { try lent.takeBack() } catch {
+                messages.warning("unable to take back a descriptor", error.errno)
+            }
+        case .none: break
+        }
+    }
+
+    private func starter(of standing: Standing) -> ProgramStarter? {
+        standing == .command ? command : run
+    }
+
+    /// Why the child `pid`, which ended with 111, did not become its program; nil if it did. Asked once.
+    func failure(of pid: ProcessID) -> Errno? { run.failure(of: pid) ?? command?.failure(of: pid) }
+}
