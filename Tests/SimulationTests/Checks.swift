@@ -73,6 +73,13 @@ extension World {
         try require(
             now >= stop.end - min(stop.end, kept), "sends \(signal) to \(pid) while there is time")
         if signal == 9 && !service.isLogger { hasKilled = true }
+        guard service.isLogger, let index = services.firstIndex(where: { $0?.process == pid }) else { return }
+        services[index]?.mustLeave = true
+        services[index]?.due = nil
+        if signal == 9 { return }
+        services[index]?.wish = .down
+        services[index]?.mayStart = false
+        services[index]?.isPaused = false
     }
 
     func checkOthers(_ signals: [ServiceSignal], _ sparing: [Int32]) throws {
@@ -161,7 +168,7 @@ extension World {
         try require(
             status.pid == UInt32(service.process) && status.isPaused == service.isPaused
                 && status.want == want,
-            "the status file says \(status) of \(service)")
+            "the status file lies: \(status) of \(service)")
     }
 
     private func checkPipes() throws {

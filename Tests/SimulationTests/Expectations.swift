@@ -71,7 +71,7 @@ extension World {
         case .displaced(let id), .loggerAppeared(let id): expectRetry(id.index, at: now)
         case .began where conductor.configuration.command != nil:
             var service = SupervisedService(
-                standing: .command, inode: 0, serial: 0, isLogger: false, name: 0)
+                standing: .command, inode: -1, serial: -1, isLogger: false, name: 0)
             service.wish = .none
             service.mayStart = true
             service.due = now
@@ -90,7 +90,9 @@ extension World {
         case .up, .once:
             service.wish = command == .up ? .up : .none
             service.mayStart = true
-            if pid == 0 { service.due = max(now, service.earliestStart) }
+            if pid == 0 && service.due == nil && !service.mustLeave {
+                service.due = max(now, service.earliestStart)
+            }
             if !service.mustLeave { service.wasToldToGo = command == .once }
         case .down:
             service.wish = .down

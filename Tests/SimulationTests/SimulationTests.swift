@@ -29,7 +29,7 @@ import Testing
 
     /// The shortest schedule found that fails, told in full.
     private func explain(_ schedule: Schedule, _ error: any Error) -> String {
-        let shortest = schedule.shrunk()
+        let shortest = schedule.shrunk(keeping: "\(error)")
         let (problem, trace) = World.outcome(of: shortest, isTraced: true)
         return """
             \(error)
@@ -55,7 +55,8 @@ extension World {
 extension Schedule {
     /// A schedule that fails too, without the parts that it takes not. Halves, quarters and so on are left out as long
     /// as something still goes wrong: delta debugging.
-    func shrunk(attempts: Int = 1500) -> Schedule {
+    func shrunk(keeping problem: String, attempts: Int = 1500) -> Schedule {
+        let rule = problem.prefix { !$0.isNumber }
         var best = self
         var left = attempts
         var size = max(1, stimuli.count / 2)
@@ -66,7 +67,8 @@ extension Schedule {
                 var candidate = best
                 candidate.stimuli.removeSubrange(start..<min(start + size, best.stimuli.count))
                 left -= 1
-                if World.outcome(of: candidate, isTraced: false).problem != nil {
+                let outcome = World.outcome(of: candidate, isTraced: false)
+                if outcome.problem?.hasPrefix(rule) == true {
                     best = candidate
                     hasShrunk = true
                 } else {

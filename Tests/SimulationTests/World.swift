@@ -215,6 +215,8 @@ final class World {
         lateness = late
         defer { lateness = 0 }
         while !isOver {
+            try reap()
+            if isOver { return }
             var next = target
             let deadline = conductor.deadline
             if let deadline { next = min(next, max(now, deadline + late)) }
