@@ -50,6 +50,7 @@ extension Conductor {
         // It was removed and is there again. Its logger is still reading what the former service wrote.
         if pair.logger != nil {
             pairs[id.index]?.isBeingCompleted = false
+            pairs[id.index]?.restUntil = now.nanoseconds + ScanState.interval
             return []
         }
         return [.makePipe(id)]
