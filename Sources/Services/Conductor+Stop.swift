@@ -48,9 +48,9 @@ extension Conductor {
     /// Takes the stop as far as it goes now.
     mutating func advanceStop(at now: Moment) -> [Action] {
         var actions: [Action] = []
-        let remainder = remainder
-        for step in stop?.advance(remainder, at: now.nanoseconds) ?? [] {
-            actions += take(step, at: now)
+        // A step may leave nothing, as when it lets go of a logger that waits.
+        while let steps = stop?.advance(remainder, at: now.nanoseconds), !steps.isEmpty {
+            for step in steps { actions += take(step, at: now) }
         }
         return actions
     }
@@ -59,10 +59,16 @@ extension Conductor {
         var services = false
         var loggers = false
         for service in self.services.places {
-            guard let service, service.machine.pid != 0 else { continue }
-            if service.isLogger { loggers = true } else { services = true }
+            guard let service else { continue }
+            if service.isLogger {
+                // One that waits to be started is going to read what is left.
+                if service.machine.pid != 0 || service.machine.deadline != nil { loggers = true }
+            } else if service.machine.pid != 0 {
+                services = true
+            }
         }
-        let anything = configuration.reachesOthers ? hasChildren : !self.services.isEmpty
+        let anything =
+            configuration.reachesOthers ? hasChildren || loggers : !self.services.isEmpty
         return StopPlan.Remainder(services: services, loggers: loggers, anything: anything)
     }
 
