@@ -105,7 +105,7 @@ extension Conductor {
     }
 
     /// Forgets a service that is supervised no more.
-    private mutating func remove(_ id: ServiceID, at now: Moment) -> [Action] {
+    mutating func remove(_ id: ServiceID, at now: Moment) -> [Action] {
         guard let service = services[id.index] else { return [] }
         services.remove(id.index)
         switch service.standing {

@@ -33,7 +33,10 @@ extension Conductor {
         case .logger: return []
         case .command:
             let pid = service.machine.pid
-            return pid == 0 ? [] : [.signal(pid: pid, signal), .signal(pid: pid, .continue)]
+            if pid != 0 { return [.signal(pid: pid, signal), .signal(pid: pid, .continue)] }
+            // It has not been started yet, and is not any more.
+            commandCode = 128 + signal.rawValue
+            return remove(id, at: now)
         case .single, .main:
             return tell(id, .command(.down), at: now) + tell(id, .command(.exit), at: now)
         }
