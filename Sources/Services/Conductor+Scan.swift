@@ -106,7 +106,7 @@ extension Conductor {
             switch entry.content {
             case .directory(let identity, let isWhole):
                 if let index = known[identity] {
-                    see(index, as: entry.name)
+                    see(index, as: entry.name, isWhole)
                 } else {
                     known[identity] = add(entry.name, identity, areWhole || isWhole, at: now)
                 }
@@ -123,7 +123,9 @@ extension Conductor {
     }
 
     /// Two names of one directory are one service; the first one listed is as good as the other.
-    private mutating func see(_ index: Int, as name: ByteString) {
+    private mutating func see(_ index: Int, as name: ByteString, _ isWhole: Bool) {
+        // Renamed to where it is meant to be, it is filled.
+        if isWhole { pairs[index]?.filling = nil }
         if pairs[index]?.isPresent == true { return }
         pairs[index]?.isPresent = true
         pairs[index]?.isReplaced = false
