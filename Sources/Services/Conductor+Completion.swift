@@ -60,7 +60,7 @@ extension Conductor {
         guard pairs[id.index] != nil else { return [] }
         pairs[id.index]?.hasWriter = true
         pairs[id.index]?.hasReader = true
-        return open(id, at: now)
+        return stop == nil ? open(id, at: now) : endInput(of: id, at: now)
     }
 
     /// Trouble with one of the two does not keep the other from being supervised.

@@ -36,7 +36,7 @@ extension Conductor {
         case .logger(let pair): pairs[pair.index]?.loggerComplaint = nil
         case .single, .command: break
         }
-        return tell(id, .begin, at: now)
+        return tell(id, stop == nil ? .begin : .command(.exit), at: now)
     }
 
     mutating func noteNoOpening(_ id: ServiceID, _ complaint: Complaint, at now: Moment) -> [Action]
