@@ -52,10 +52,13 @@ extension Conductor {
     mutating func advanceStop(at now: Moment) -> [Action] {
         var actions: [Action] = []
         // A step may leave nothing, as when it lets go of a logger that waits.
-        while let steps = stop?.advance(remainder, at: now.nanoseconds), !steps.isEmpty {
+        while true {
+            let remainder = remainder
+            guard let steps = stop?.advance(remainder, at: now.nanoseconds), !steps.isEmpty else {
+                return actions
+            }
             for step in steps { actions += take(step, at: now) }
         }
-        return actions
     }
 
     private var remainder: StopPlan.Remainder {
