@@ -40,9 +40,10 @@ extension World {
                 service.standing == .command || other.standing == .command
                     || other.serial != service.serial || other.isLogger != service.isLogger,
                 "starts a second instance of a service")
-            if case .main = service.standing, other.isSuperseded {
+            if case .main = service.standing, let time = other.superseded {
+                // One that was there before has only moved to that name.
                 try require(
-                    other.lastName != service.lastName, "starts the new service beside the old")
+                    other.lastName != service.lastName || service.opened < time, "starts the new service beside the old")
             }
         }
         services[index]?.isStarting = true
@@ -215,7 +216,7 @@ extension World {
                 if case .main = $0?.standing { $0?.inode == inode } else { false }
             }
             let logger = services.first { $0.map { $0.isLogger && $0.inode == inode } ?? false } ?? nil
-            let waits = services.contains { $0?.isSuperseded == true && $0?.lastName == name }
+            let waits = services.contains { $0?.superseded != nil && $0?.lastName == name }
                 || services.contains { $0?.isLogger == true && $0?.inode == inode }
                     && !(conductor.pairs.places.contains {
                         $0?.identity.inode == UInt64(inode) && $0?.hasWriter == true

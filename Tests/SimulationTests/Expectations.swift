@@ -21,14 +21,17 @@ struct SupervisedService {
     var process: Int32 = 0
     var isStarting = false
     var isPaused = false
-    var isSuperseded = false
+    /// When its name was first seen to lead to another directory; nil while it does not.
+    var superseded: UInt64?
+    let opened: UInt64
     var refusals: UInt64 = 0
     /// Before when it may not be started, and when it must.
     var earliestStart: UInt64 = 0
     var due: UInt64?
     var status: StatusRecord?
 
-    init(standing: Standing, inode: Int, serial: Int, isLogger: Bool, name: Int) {
+    init(standing: Standing, inode: Int, serial: Int, isLogger: Bool, name: Int, at now: UInt64) {
+        opened = now
         self.standing = standing
         self.inode = inode
         self.serial = serial
@@ -71,7 +74,7 @@ extension World {
         case .displaced(let id), .loggerAppeared(let id): expectRetry(id.index, at: now)
         case .began where conductor.configuration.command != nil:
             var service = SupervisedService(
-                standing: .command, inode: -1, serial: -1, isLogger: false, name: 0)
+                standing: .command, inode: -1, serial: -1, isLogger: false, name: 0, at: now)
             service.wish = .none
             service.mayStart = true
             service.due = now
@@ -237,9 +240,9 @@ extension World {
             guard case .main = services[index]?.standing, let service = services[index] else { continue }
             if let name = directories[service.inode] {
                 services[index]?.lastName = name
-                services[index]?.isSuperseded = false
-            } else if names[service.lastName] != nil, !service.isSuperseded {
-                services[index]?.isSuperseded = true
+                services[index]?.superseded = nil
+            } else if names[service.lastName] != nil, service.superseded == nil {
+                services[index]?.superseded = now
                 tellToGo(index)
             }
         }

@@ -114,7 +114,7 @@ extension World {
         }
         services[id.index] = SupervisedService(
             standing: standing(of: id) ?? .single, inode: inode, serial: directory.serial,
-            isLogger: isLogger, name: name)
+            isLogger: isLogger, name: name, at: now)
         return .opened(id, isDown: directory.isDown && !isLogger)
     }
 
