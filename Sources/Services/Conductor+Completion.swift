@@ -50,6 +50,7 @@ extension Conductor {
         // It was removed and is there again. Its logger is still reading what the former service wrote.
         if pair.logger != nil {
             pairs[id.index]?.isBeingCompleted = false
+            pairs[id.index]?.restUntil = now.nanoseconds + ScanState.interval
             return []
         }
         return [.makePipe(id)]
@@ -59,7 +60,7 @@ extension Conductor {
         guard pairs[id.index] != nil else { return [] }
         pairs[id.index]?.hasWriter = true
         pairs[id.index]?.hasReader = true
-        return open(id, at: now)
+        return stop == nil ? open(id, at: now) : endInput(of: id, at: now)
     }
 
     /// Trouble with one of the two does not keep the other from being supervised.

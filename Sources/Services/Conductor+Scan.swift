@@ -80,7 +80,7 @@ extension Conductor {
         let before = presentPairs
         var pending = false
         actions += note(listing.entries, areWhole: isFirst, &pending, at: now)
-        actions += noteAbsence(of: before, isReplaced: isReplaced, at: now)
+        actions += noteAbsence(of: before, listing, isReplaced: isReplaced, at: now)
         if pending || !listing.isWatched || !scan.complaints.isEmpty {
             scan.due = max(now.nanoseconds + ScanState.interval, scan.rest)
         }
@@ -106,7 +106,7 @@ extension Conductor {
             switch entry.content {
             case .directory(let identity, let isWhole):
                 if let index = known[identity] {
-                    see(index, as: entry.name)
+                    see(index, as: entry.name, isWhole)
                 } else {
                     known[identity] = add(entry.name, identity, areWhole || isWhole, at: now)
                 }
@@ -123,7 +123,9 @@ extension Conductor {
     }
 
     /// Two names of one directory are one service; the first one listed is as good as the other.
-    private mutating func see(_ index: Int, as name: ByteString) {
+    private mutating func see(_ index: Int, as name: ByteString, _ isWhole: Bool) {
+        // Renamed to where it is meant to be, it is filled.
+        if isWhole { pairs[index]?.filling = nil }
         if pairs[index]?.isPresent == true { return }
         pairs[index]?.isPresent = true
         pairs[index]?.isReplaced = false
@@ -143,21 +145,24 @@ extension Conductor {
 
     /// Ends the services whose name leads to another directory by now; says which ones go on although another scan
     /// directory does not have them; forgets the rest of what is gone.
-    private mutating func noteAbsence(of before: [Int], isReplaced: Bool, at now: Moment)
-        -> [Action]
-    {
+    private mutating func noteAbsence(
+        of before: [Int], _ listing: Listing, isReplaced: Bool, at now: Moment
+    ) -> [Action] {
         var actions: [Action] = []
-        var names: [ByteString: Int] = [:]
-        for index in pairs.indices {
-            if let pair = pairs[index], pair.isPresent { names[pair.path] = index }
+        var names: Set<ByteString> = []
+        for entry in listing.entries {
+            if case .directory = entry.content { names.insert(entry.name) }
         }
+        // All are known to be replaced before the end of one lets the start of another begin.
+        var replaced: [PairID] = []
         for index in pairs.indices {
             guard let pair = pairs[index], !pair.isPresent else { continue }
             let id = PairID(index)
             if pair.isIdle {
                 if !pair.isBeingCompleted { actions += forget(id) }
-            } else if names[pair.path] != nil {
-                if !pair.isReplaced { actions += replace(id, at: now) }
+            } else if names.contains(pair.path) {
+                if !pair.isReplaced { replaced.append(id) }
+                pairs[index]?.isReplaced = true
             } else {
                 if isReplaced && before.contains(index) && pair.service != nil {
                     actions.append(.say(.gone(pair.name)))
@@ -165,13 +170,13 @@ extension Conductor {
                 actions += forsake(id)
             }
         }
+        for id in replaced { actions += replace(id, at: now) }
         return actions
     }
 
     /// Ends the service of a pair whose name leads elsewhere, as `svc -dx` does, and its logger once it has read all.
     private mutating func replace(_ id: PairID, at now: Moment) -> [Action] {
         guard let pair = pairs[id.index] else { return [] }
-        pairs[id.index]?.isReplaced = true
         guard let service = pair.service, let pid = services[service.index]?.machine.pid else {
             return endInput(of: id, at: now)
         }

@@ -29,13 +29,14 @@ extension Conductor {
     mutating func noteOpening(_ id: ServiceID, _ isDown: Bool, at now: Moment) -> [Action] {
         guard let service = services[id.index] else { return [] }
         services[id.index]?.isOpen = true
+        services[id.index]?.isChecked = !isDown
         services[id.index]?.machine = ServiceMachine(wish: isDown ? .down : .up)
         switch service.standing {
         case .main(let pair): pairs[pair.index]?.serviceComplaint = nil
         case .logger(let pair): pairs[pair.index]?.loggerComplaint = nil
         case .single, .command: break
         }
-        return tell(id, .begin, at: now)
+        return tell(id, stop == nil ? .begin : .command(.exit), at: now)
     }
 
     mutating func noteNoOpening(_ id: ServiceID, _ complaint: Complaint, at now: Moment) -> [Action]
@@ -70,6 +71,7 @@ extension Conductor {
     }
 
     mutating func noteRefusal(_ id: ServiceID, _ errno: Int32, at now: Moment) -> [Action] {
+        services[id.index]?.isChecked = false
         let actions = noteStartError(id, errno, isRefusal: true)
         // A command that cannot even be tried has no second chance: nobody would wait for it.
         if services[id.index]?.standing == .command {
@@ -103,7 +105,7 @@ extension Conductor {
     }
 
     /// Forgets a service that is supervised no more.
-    private mutating func remove(_ id: ServiceID, at now: Moment) -> [Action] {
+    mutating func remove(_ id: ServiceID, at now: Moment) -> [Action] {
         guard let service = services[id.index] else { return [] }
         services.remove(id.index)
         switch service.standing {

@@ -33,7 +33,10 @@ extension Conductor {
         case .logger: return []
         case .command:
             let pid = service.machine.pid
-            return pid == 0 ? [] : [.signal(pid: pid, signal), .signal(pid: pid, .continue)]
+            if pid != 0 { return [.signal(pid: pid, signal), .signal(pid: pid, .continue)] }
+            // It has not been started yet, and is not any more.
+            commandCode = 128 + signal.rawValue
+            return remove(id, at: now)
         case .single, .main:
             return tell(id, .command(.down), at: now) + tell(id, .command(.exit), at: now)
         }
@@ -48,21 +51,30 @@ extension Conductor {
     /// Takes the stop as far as it goes now.
     mutating func advanceStop(at now: Moment) -> [Action] {
         var actions: [Action] = []
-        let remainder = remainder
-        for step in stop?.advance(remainder, at: now.nanoseconds) ?? [] {
-            actions += take(step, at: now)
+        // A step may leave nothing, as when it lets go of a logger that waits.
+        while true {
+            let remainder = remainder
+            guard let steps = stop?.advance(remainder, at: now.nanoseconds), !steps.isEmpty else {
+                return actions
+            }
+            for step in steps { actions += take(step, at: now) }
         }
-        return actions
     }
 
     private var remainder: StopPlan.Remainder {
         var services = false
         var loggers = false
         for service in self.services.places {
-            guard let service, service.machine.pid != 0 else { continue }
-            if service.isLogger { loggers = true } else { services = true }
+            guard let service else { continue }
+            if service.isLogger {
+                // One that waits to be started is going to read what is left.
+                if service.machine.pid != 0 || service.machine.deadline != nil { loggers = true }
+            } else if service.machine.pid != 0 {
+                services = true
+            }
         }
-        let anything = configuration.reachesOthers ? hasChildren : !self.services.isEmpty
+        let anything =
+            configuration.reachesOthers ? hasChildren || loggers : !self.services.isEmpty
         return StopPlan.Remainder(services: services, loggers: loggers, anything: anything)
     }
 

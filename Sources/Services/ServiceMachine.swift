@@ -105,12 +105,8 @@ struct ServiceMachine: Equatable {
 
         case (.starting, .started(let pid)): return noteStart(of: pid, at: now)
         case (.starting, .refused): return noteRefusal(at: now)
-        case (.starting, .congested):
-            state = .waiting(until: now + ServiceMachine.congestion)
-            return []
-        case (.starting, .postponed):
-            state = .waiting(until: now)
-            return []
+        case (.starting, .congested): return retry(at: now + ServiceMachine.congestion)
+        case (.starting, .postponed): return retry(at: now)
         case (_, .started), (_, .refused), (_, .congested), (_, .postponed): return []
 
         case (.up, .ended): return noteEnd(at: now)
@@ -175,11 +171,19 @@ struct ServiceMachine: Equatable {
         return [.start]
     }
 
+    /// Asks for the start again a little later. The status file may still name the process before.
+    private mutating func retry(at time: UInt64) -> [Effect] {
+        if isLeaving { return end() }
+        state = wish == .down ? .down : .waiting(until: time)
+        return [.writeStatus]
+    }
+
     private mutating func noteStart(of pid: Int32, at now: UInt64) -> [Effect] {
         state = .up(pid: pid)
         refusals = 0
         earliestStart = now + ServiceMachine.interval
-        return [.writeStatus]
+        // It was told to go down while it was on its way.
+        return wish == .down ? goDown() : [.writeStatus]
     }
 
     /// A process that was refused is still owed, but not so soon: the machine is short of something.
