@@ -166,7 +166,7 @@ pid_t cl_spawn(struct cl_spawn_request *spawn)
 /* Waits until the child has descriptors of its own: no file system can delay that. */
 static int await_apart(struct cl_spawn_request *spawn)
 {
-    struct timespec limit = {0, 250 * 1000 * 1000};
+    struct timespec limit = {2, 0};
     while (__atomic_load_n(&spawn->alive, __ATOMIC_ACQUIRE) == CL_SPAWN_TOGETHER)
         if (syscall(SYS_futex, &spawn->alive, FUTEX_WAIT, CL_SPAWN_TOGETHER, &limit) < 0 &&
             errno == ETIMEDOUT)

@@ -58,7 +58,8 @@ public struct Init {
     private static func configuration(_ options: Options, _ environment: Environment)
         -> Supervisor.Configuration
     {
-        let hasServices = options.servicesAreExplicit || options.command.isEmpty || isThere(options.services)
+        let hasServices =
+            options.servicesAreExplicit || options.command.isEmpty || isThere(options.services)
         let hasCommand = !options.command.isEmpty
         var configuration = Supervisor.Configuration(
             Conductor.Configuration(

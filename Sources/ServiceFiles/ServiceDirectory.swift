@@ -20,7 +20,8 @@ public struct ServiceDirectory: ~Copyable {
 
     /// Sets up the directory open as `place`, called `name` in messages. Whatever was opened is closed
     /// again when it fails.
-    public init(_ place: consuming Descriptor, name: ByteString, fallback: Fallback) throws(Failure) {
+    public init(_ place: consuming Descriptor, name: ByteString, fallback: Fallback) throws(Failure)
+    {
         files = try ServiceDirectory.openFiles(name, fallback, in: Directory(place))
         self.place = place
     }
@@ -40,7 +41,9 @@ public struct ServiceDirectory: ~Copyable {
     public var highestNumber: Int32 { max(place.number, control ?? -1) }
 
     /// Whether the service is to start down. stat(2) of `down`.
-    public static func isDown(_ place: borrowing Descriptor, name: ByteString) throws(Failure) -> Bool {
+    public static func isDown(_ place: borrowing Descriptor, name: ByteString) throws(Failure)
+        -> Bool
+    {
         do throws(SystemError) { return try exists("down", in: Directory(place)) } catch {
             throw error.explained("unable to stat \(name)/down")
         }

@@ -38,7 +38,14 @@ extension Conductor {
     mutating func rescan(at now: Moment) -> [Action] {
         guard stop == nil, configuration.hasScanDirectory else { return [] }
         for index in pairs.indices { pairs[index]?.restUntil = 0 }
-        var actions = list()
+        scan.looksForLogs = true
+        return list()
+    }
+
+    private mutating func lookForLogs() -> [Action] {
+        guard scan.looksForLogs else { return [] }
+        scan.looksForLogs = false
+        var actions: [Action] = []
         for index in pairs.indices {
             guard let pair = pairs[index], pair.isPresent, pair.isComplete, !pair.isLogged else {
                 continue
@@ -56,7 +63,6 @@ extension Conductor {
     mutating func noteNoListing(_ complaint: Complaint, at now: Moment) -> [Action] {
         scan.due = now.nanoseconds + ScanState.interval
         scan.rest = now.nanoseconds + ScanState.pause
-        scan.isThere = false
         return complain(".", complaint)
     }
 
@@ -74,7 +80,6 @@ extension Conductor {
         let isReplaced = !isFirst && scan.directory != listing.directory
         if isReplaced { actions.append(.say(.directoryReplaced)) }
         scan.directory = listing.directory
-        scan.isThere = true
         scan.rest = now.nanoseconds + max(ScanState.pause, ScanState.costFactor * listing.cost)
 
         let before = presentPairs
@@ -84,7 +89,7 @@ extension Conductor {
         if pending || !listing.isWatched || !scan.complaints.isEmpty {
             scan.due = max(now.nanoseconds + ScanState.interval, scan.rest)
         }
-        return actions + completePairs(at: now)
+        return actions + lookForLogs() + completePairs(at: now)
     }
 
     private var presentPairs: [Int] { pairs.indices.filter { pairs[$0]?.isPresent == true } }

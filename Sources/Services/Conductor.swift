@@ -67,9 +67,9 @@ public struct Conductor: Equatable, Sendable {
     /// Takes an event; returns what is to be done, in order.
     public mutating func handle(_ event: Event, at now: Moment) -> [Action] {
         if isOver { return [] }
-        var actions = respond(to: event, at: now)
-        if stop != nil { actions += advanceStop(at: now) } else { actions += endIfNothingIsLeft() }
-        return actions
+        let actions = respond(to: event, at: now)
+        if isOver { return actions }
+        return actions + (stop == nil ? endIfNothingIsLeft() : advanceStop(at: now))
     }
 
     private mutating func respond(to event: Event, at now: Moment) -> [Action] {

@@ -11,12 +11,12 @@ struct ScanState: Equatable {
 
     /// Which directory it was when last listed; nil before it was ever seen.
     var directory: FileID?
-    /// Whether it was there the last time.
-    var isThere = true
     /// When to list it, if nothing happens; nil when the kernel will tell.
     var due: UInt64?
     /// Before when no change is a reason to list it.
     var rest: UInt64 = 0
+    /// Whether the next listing is a reason to look for a `log` that was added.
+    var looksForLogs = false
     /// What is wrong with names that are no services, and with the directory; each is said once while it lasts.
     var complaints: [ByteString: Complaint] = [:]
 }

@@ -118,7 +118,7 @@ extension ServicePair {
 extension ScanState {
     func write(to writer: inout SnapshotWriter) {
         writer.write(directory) { $1.write(to: &$0) }
-        writer.write(isThere)
+        writer.write(looksForLogs)
         writer.write(due) { $0.write($1) }
         writer.write(rest)
         writer.write(UInt32(complaints.count))
@@ -132,7 +132,7 @@ extension ScanState {
         directory = try reader.optional { (reader) throws(SnapshotError) in
             try FileID(from: &reader)
         }
-        isThere = try reader.flag()
+        looksForLogs = try reader.flag()
         due = try reader.optional { (reader) throws(SnapshotError) in try reader.number() }
         rest = try reader.number()
         for _ in 0..<(try reader.number(UInt32.self)) {

@@ -110,7 +110,11 @@ struct StopPlan: Equatable {
         if phase == .services || phase == .killedServices, !remainder.services {
             return enter(.others, bounds.reachesOthers ? .terminateOthers : nil)
         }
-        if phase == .others && !bounds.reachesOthers { return enter(.loggers, nil) }
+        if phase == .others && !bounds.reachesOthers {
+            // Whoever keeps a pipe open is not told to end, so a logger may wait in vain.
+            end = min(end, now + bounds.reserve)
+            return enter(.loggers, nil)
+        }
         guard let deadline, deadline <= now else { return .wait }
         switch phase {
         case .services: return enter(.killedServices, .killServices)

@@ -117,7 +117,9 @@ final class Performer {
     }
 
     /// Opens an entry of the scan directory; nil when its name leads to another directory by now.
-    private func openEntry(_ name: ByteString, _ identity: FileID) throws(SystemError) -> Descriptor? {
+    private func openEntry(_ name: ByteString, _ identity: FileID) throws(SystemError)
+        -> Descriptor?
+    {
         guard let scan else { return nil }
         let place = try openFile(scan.path(of: name), .place)
         guard FileID(try status(of: place.number).identity) == identity else { return nil }
@@ -230,7 +232,8 @@ final class Performer {
     /// A service's process is a child not yet reaped, so its id cannot be another's.
     private func send(_ signal: ServiceSignal, to pid: ProcessID) {
         do throws(SystemError) { try Linux.send(Signal(signal.rawValue), to: pid) } catch {
-            messages.warning("unable to send signal \(signal.rawValue) to process \(pid)", error.errno)
+            messages.warning(
+                "unable to send signal \(signal.rawValue) to process \(pid)", error.errno)
         }
     }
 

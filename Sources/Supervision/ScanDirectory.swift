@@ -86,7 +86,9 @@ final class ScanDirectory {
         _ = drain()
         let directory: Descriptor
         do throws(SystemError) { directory = try openFile(path, .directory) } catch {
-            throw error.explained("unable to open directory \(path)")
+            let isMissing = error.errno == .noEntry || error.errno == .notDirectory
+            throw error.explained(
+                isMissing ? "unable to supervise \(path)" : "unable to read directory")
         }
         do throws(SystemError) {
             let identity = try status(of: directory.number).identity
@@ -94,7 +96,9 @@ final class ScanDirectory {
             var list: [Listing.Entry] = []
             for name in try entries(of: ".", in: Directory(directory)) {
                 if name[0] == UInt8(ascii: ".") { continue }
-                guard let content = content(of: name, in: Directory(directory), &seen) else { continue }
+                guard let content = content(of: name, in: Directory(directory), &seen) else {
+                    continue
+                }
                 list.append(Listing.Entry(name: name, content: content))
             }
             known = seen
@@ -105,7 +109,7 @@ final class ScanDirectory {
                 cost: Instant.now.nanoseconds - start.nanoseconds,
                 isWatched: isWatched && !isShared)
         } catch {
-            throw error.explained("unable to read directory \(path)")
+            throw error.explained("unable to read directory")
         }
     }
 

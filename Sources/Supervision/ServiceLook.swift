@@ -30,7 +30,9 @@ struct ServiceLook {
     }
 
     private mutating func add(_ status: FileStatus) {
-        for value in [status.identity.inode, UInt64(status.size), UInt64(bitPattern: status.changed)] {
+        for value in [
+            status.identity.inode, UInt64(status.size), UInt64(bitPattern: status.changed),
+        ] {
             signature = (signature ^ value) &* 0x100_0000_01b3
         }
     }

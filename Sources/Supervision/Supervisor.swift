@@ -121,7 +121,9 @@ public final class Supervisor {
             }
         }
         if mayHaveDead { try reapSome() }
-        if let deadline = conductor.deadline, deadline <= Instant.now.nanoseconds { take(.timePassed) }
+        if let deadline = conductor.deadline, deadline <= Instant.now.nanoseconds {
+            take(.timePassed)
+        }
     }
 
     /// Hands an event to the conductor, and what comes of its actions after it.

@@ -92,7 +92,8 @@ class TestFinding:
             assert len(children(process.pid)) == 2
 
     def test_hangup_looks_at_once(self, scan, tmp_path):
-        """What a link names may be replaced without the scan directory changing."""
+        """What a link names may be replaced without the scan directory changing. The old service ends
+        first."""
         path = lay(tmp_path / "a")
         (scan / "a").symlink_to(path)
         with supervisor(SVSCAN, scan) as process:
@@ -101,7 +102,11 @@ class TestFinding:
             lay(path)
             process.send_signal(signal.SIGHUP)
             assert wait_up(path) != old
-            assert pid_of(tmp_path / "old") == old
+            assert not supervised(tmp_path / "old")
+            assert children(process.pid) == [pid_of(path)]
+            assert messages(process) == [
+                f"svscan: warning: a is another directory now, ending the old service (pid {old}) "
+                "before starting the new"]
 
     def test_hangup_does_not_wait_for_services_that_were_told_to_end(self, scan):
         path = lay(scan / "a")
@@ -409,8 +414,8 @@ class TestRemoval:
             assert result.stderr == b""
             wait_for(lambda: not supervised(path) and not supervised(path / "log"), "the end")
             assert children(process.pid) == []
-            # Four descriptors each and the pipe.
-            wait_for(lambda: descriptor_count(process.pid) == before - 10, "ten descriptors less")
+            # Five descriptors each and the pipe.
+            wait_for(lambda: descriptor_count(process.pid) == before - 12, "twelve descriptors less")
             # Nothing is left of it: linked again, it is supervised again.
             (scan / "a").symlink_to(path)
             assert wait_up(path) and wait_up(path / "log")
@@ -505,7 +510,7 @@ class TestStop:
             time.sleep(0.3)
             assert process.poll() is None
             process.send_signal(signal.SIGINT)
-            assert process.wait(10) == 0
+            assert process.wait(10) == 128 + signal.SIGKILL
             assert is_gone(pid)
 
     def test_a_logger_that_is_down_for_a_moment_still_gets_the_last_lines(self, scan):

@@ -10,7 +10,8 @@ import Testing
 @Suite("The supervisor", .serialized) struct SupervisorTests {
     private func configuration(_ path: ByteString? = nil) -> Supervisor.Configuration {
         var configuration = Supervisor.Configuration(
-            .init(hasScanDirectory: path != nil, stopLimit: 0, stopReserve: 0, reachesOthers: false),
+            .init(
+                hasScanDirectory: path != nil, stopLimit: 0, stopReserve: 0, reachesOthers: false),
             environment: .inherited, meaning: { _ in [] })
         configuration.scanDirectory = path
         configuration.signals = SignalSet(.child)
@@ -78,7 +79,10 @@ import Testing
         let listing = try ScanDirectory(scratch.path, Messages(program: "test")).list()
         let contents = Dictionary(
             uniqueKeysWithValues: listing.entries.map { ("\($0.name.visibleText)", $0.content) })
-        #expect(Set(contents.keys) == ["made", "elsewhere", "renamed", "linked", "nowhere", "undecided"])
+        #expect(
+            Set(contents.keys) == [
+                "made", "elsewhere", "renamed", "linked", "nowhere", "undecided",
+            ])
         #expect(contents["undecided"] == .undecided)
         guard case .unknown(let complaint) = contents["nowhere"] else {
             Issue.record("a dangling link is unknown")

@@ -37,7 +37,9 @@ public final class ProgramStarter {
     /// children are on their way. Descriptors and directory of `setup` may be changed as soon as this
     /// returns.
     public func startWithoutWaiting(_ setup: ChildSetup) throws(SystemError) -> ProcessID? {
-        guard let index = freeSlot(), slots[index].prepare(program, [], setup, []) else { return nil }
+        guard let index = freeSlot(), slots[index].prepare(program, [], setup, []) else {
+            return nil
+        }
         slots[index].pid = try slots[index].start()
         return slots[index].pid
     }
