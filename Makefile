@@ -7,19 +7,16 @@ STATIC = swift build -c release --traits Static --toolset build/toolset.json \
 	--scratch-path .build-static --experimental-lto-mode full --explicit-target-dependency-import-check error
 PYTEST = /usr/bin/python3 -m pytest -q -p no:cacheprovider --import-mode=importlib
 
-.PHONY: all build order test lint unit end-to-end differential container fuzzer fuzz bench demo install clean
+.PHONY: all build test lint unit end-to-end differential container fuzzer fuzz bench demo install clean
 
 all: build
 
+# The release is build/bin/apus. build/apus.debug is the same with symbols, for debuggers.
 build: build/toolset.json
 	$(STATIC) --product apus
-	Scripts/link-programs .build-static/release/apus build/bin
-
-# Which functions the linker places together: to be written anew when start-up has changed much.
-order: build/toolset.json
-	$(STATIC) --product apus -Xlinker -Map=$(CURDIR)/build/apus.map
-	Scripts/order-functions .build-static/release/apus build/apus.map >build/order.txt
-	mv build/order.txt Sources/apus/order.txt
+	cp .build-static/release/apus build/apus.debug
+	build/objcopy --strip-all build/apus.debug build/apus
+	Scripts/link-programs build/apus build/bin
 
 build/toolset.json: Scripts/make-sysroot Scripts/install-packages $(wildcard Scripts/seccomp-table/*)
 	Scripts/install-packages build
