@@ -1,4 +1,4 @@
-# Two builds: `swift build` is the ordinary one, for tests; `make build` the release.
+# There are two builds: `swift build` is the ordinary one, for tests, and `make build` is the release.
 PREFIX ?= /usr/local
 DESTDIR ?=
 ARGS ?=
@@ -11,10 +11,11 @@ PYTEST = /usr/bin/python3 -m pytest -q -p no:cacheprovider --import-mode=importl
 
 all: build
 
-# The release is build/bin/apus. build/apus.debug is the same with symbols, for debuggers.
+# The release is build/bin/apus. build/apus.debug is the same with symbols, for debuggers; gdb finds no line
+# where there is the index .debug_names.
 build: build/toolset.json
 	$(STATIC) --product apus
-	cp .build-static/release/apus build/apus.debug
+	build/objcopy --remove-section=.debug_names .build-static/release/apus build/apus.debug
 	build/objcopy --strip-all build/apus.debug build/apus
 	Scripts/link-programs build/apus build/bin
 
@@ -67,8 +68,9 @@ demo: build
 install: build
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 \
 		$(DESTDIR)$(PREFIX)/share/man/man5 $(DESTDIR)$(PREFIX)/share/man/man7 \
-		$(DESTDIR)$(PREFIX)/share/man/man8
-	Scripts/link-programs build/bin/apus $(DESTDIR)$(PREFIX)/bin
+		$(DESTDIR)$(PREFIX)/share/man/man8 $(DESTDIR)$(PREFIX)/share/doc/apus
+	build/bin/apus --install $(ARGS) $(DESTDIR)$(PREFIX)/bin
+	install -m 644 LICENSE NOTICE LICENSES/* $(DESTDIR)$(PREFIX)/share/doc/apus
 	for page in man/*.[0-9]; do \
 		install -m 644 $$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/ || exit; done
 
