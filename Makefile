@@ -23,7 +23,7 @@ build/toolset.json: Scripts/make-sysroot Scripts/install-packages $(wildcard Scr
 	Scripts/install-packages build
 	Scripts/make-sysroot
 
-# Containers are mostly waited for. Fuzzing takes what they leave, a minute over all formats.
+# The container tests mostly wait, so fuzzing takes the time that they leave: a minute for all formats.
 test: lint unit end-to-end differential fuzzer
 	$(MAKE) -j 2 --output-sync=line container fuzz SECONDS=15
 
