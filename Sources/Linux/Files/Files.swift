@@ -38,9 +38,6 @@ public struct OpenMode: Sendable {
     /// For writing from the start, emptied, created 0644.
     public static let truncate = OpenMode(
         flags: O_WRONLY | O_TRUNC | O_CREAT | O_NONBLOCK, permissions: 0o644)
-    /// For writing, created 0644; what is there already, even a link, throws EEXIST.
-    public static let create = OpenMode(
-        flags: O_WRONLY | O_CREAT | O_EXCL | O_NONBLOCK, permissions: 0o644)
     /// A directory, for reading its entries.
     public static let directory = OpenMode(flags: O_RDONLY | O_DIRECTORY)
     /// Whatever it is, only as a name for it.
