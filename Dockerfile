@@ -1,10 +1,10 @@
-# sshd under tcpserver, its log under multilog, both under apus: nothing else runs.
+# A container with sshd under tcpserver and its log under multilog, both under apus. Nothing else runs.
 #
 #   docker build -t apus-sshd .
 #   docker run -d --name box -p 2222:22 apus-sshd
 #   docker exec box svstat /service/sshd /service/sshd/log
 #
-# docs/sshd-in-a-container.md goes on from here.
+# docs/sshd-in-a-container.md shows what to do with it.
 ARG BUILDER=docker.io/library/swift:6.3-bookworm
 ARG BASE=docker.io/library/debian:bookworm-slim
 
@@ -18,17 +18,20 @@ COPY Scripts Scripts
 COPY Sources Sources
 COPY Tests Tests
 RUN make build
+COPY LICENSE NOTICE ./
+COPY LICENSES LICENSES
 COPY rootfs-skel rootfs-skel
 RUN Scripts/make-root /root-directory
 
 # The binary and its links alone, for `COPY --from` into any image.
 FROM scratch AS apus
 COPY --from=builder /root-directory/usr/bin /usr/bin
+COPY --from=builder /root-directory/usr/share/doc /usr/share/doc
 ENTRYPOINT ["/usr/bin/apus", "init", "--"]
 
 FROM ${BASE} AS sshd
-# Host keys are the container's own: its run file makes them. An init that is no login service has
-# no loginuid to give. The log belongs to a user who owns nothing else.
+# The run file makes host keys, so that each container has its own. pam_loginuid must be optional, because
+# there is no login service that could set one. The log belongs to a user who owns nothing else.
 RUN apt-get update -q && \
     DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends make openssh-server && \
     rm -rf /var/lib/apt/lists/* /etc/ssh/ssh_host_* && \

@@ -1,4 +1,4 @@
-# Two builds: `swift build` is the ordinary one, for tests; `make build` the release.
+# There are two builds: `swift build` is the ordinary one, for tests, and `make build` is the release.
 PREFIX ?= /usr/local
 DESTDIR ?=
 ARGS ?=
@@ -7,25 +7,23 @@ STATIC = swift build -c release --traits Static --toolset build/toolset.json \
 	--scratch-path .build-static --experimental-lto-mode full --explicit-target-dependency-import-check error
 PYTEST = /usr/bin/python3 -m pytest -q -p no:cacheprovider --import-mode=importlib
 
-.PHONY: all build order test lint unit end-to-end differential container fuzzer fuzz bench demo install clean
+.PHONY: all build test lint unit end-to-end differential container fuzzer fuzz bench demo install clean
 
 all: build
 
+# The release is build/bin/apus. build/apus.debug is the same with symbols, for debuggers; gdb finds no line
+# where there is the index .debug_names.
 build: build/toolset.json
 	$(STATIC) --product apus
-	Scripts/link-programs .build-static/release/apus build/bin
-
-# Which functions the linker places together: to be written anew when start-up has changed much.
-order: build/toolset.json
-	$(STATIC) --product apus -Xlinker -Map=$(CURDIR)/build/apus.map
-	Scripts/order-functions .build-static/release/apus build/apus.map >build/order.txt
-	mv build/order.txt Sources/apus/order.txt
+	build/objcopy --remove-section=.debug_names .build-static/release/apus build/apus.debug
+	build/objcopy --strip-all build/apus.debug build/apus
+	Scripts/link-programs build/apus build/bin
 
 build/toolset.json: Scripts/make-sysroot Scripts/install-packages $(wildcard Scripts/seccomp-table/*)
 	Scripts/install-packages build
 	Scripts/make-sysroot
 
-# Containers are mostly waited for. Fuzzing takes what they leave, a minute over all formats.
+# The container tests mostly wait, so fuzzing takes the time that they leave: a minute for all formats.
 test: lint unit end-to-end differential fuzzer
 	$(MAKE) -j 2 --output-sync=line container fuzz SECONDS=15
 
@@ -70,8 +68,9 @@ demo: build
 install: build
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 \
 		$(DESTDIR)$(PREFIX)/share/man/man5 $(DESTDIR)$(PREFIX)/share/man/man7 \
-		$(DESTDIR)$(PREFIX)/share/man/man8
-	Scripts/link-programs build/bin/apus $(DESTDIR)$(PREFIX)/bin
+		$(DESTDIR)$(PREFIX)/share/man/man8 $(DESTDIR)$(PREFIX)/share/doc/apus
+	build/bin/apus --install $(ARGS) $(DESTDIR)$(PREFIX)/bin
+	install -m 644 LICENSE NOTICE LICENSES/* $(DESTDIR)$(PREFIX)/share/doc/apus
 	for page in man/*.[0-9]; do \
 		install -m 644 $$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/ || exit; done
 

@@ -13,11 +13,7 @@ let oneLibc: SwiftSetting = .unsafeFlags(["-Xcc", "-D_GNU_SOURCE"])
 let swiftSettings: [SwiftSetting] = [
     oneLibc,
     .enableExperimentalFeature("Embedded", release),
-    .unsafeFlags(
-        [
-            "-wmo", "-Osize", "-Xfrontend", "-mergeable-traps",
-            "-enforce-exclusivity=unchecked",
-        ], release),
+    .unsafeFlags(["-wmo", "-Osize"], release),
     // The optimizer makes constant arrays static data, numbered within their function. A function that
     // several modules emit may be numbered differently in each, and the linker, which keeps one by
     // name, then gives it another's array.
@@ -28,8 +24,7 @@ let swiftSettings: [SwiftSetting] = [
 
 let cSettings: [CSetting] = [.unsafeFlags(["-Wall", "-Wextra", "-Werror"])]
 
-// The linker optimizes the whole program (`--experimental-lto-mode full` in the Makefile): it inlines
-// what makes the program no larger, and makes one function of what recurs in many.
+// The linker optimizes the whole program (`--experimental-lto-mode full` in the Makefile).
 let staticLink: [String] = [
     "-Xclang-linker", "-static", "-Xclang-linker", "-nostdlib",
     "-Xclang-linker", "-Wno-unused-command-line-argument",
@@ -40,17 +35,12 @@ let staticLink: [String] = [
     // A smaller one for libseccomp's table of system calls; see Scripts/seccomp-table.
     "-Xlinker", "\(sysrootLibraries)/seccomp-table.o", "-Xlinker", "--wrap=syscall_resolve_name",
     "-Xlinker", "--wrap=syscall_resolve_num", "-Xlinker", "--wrap=syscall_iterate",
-    // memory.c's.
-    "-Xlinker", "--wrap=posix_memalign", "-Xlinker", "--wrap=free",
     "-Xlinker", "\(sysrootLibraries)/libc.a", "-Xlinker", "\(sysrootLibraries)/crtn.o",
-    "-Xlinker", "--gc-sections", "-Xlinker", "--icf=all", "-Xlinker", "-O2", "-Xlinker", "-s",
+    "-Xlinker", "--gc-sections", "-Xlinker", "--icf=all", "-Xlinker", "-O2",
     "-use-ld=lld",
-    "-Xlinker", "-mllvm", "-Xlinker", "-inline-threshold=0",
-    "-Xlinker", "-mllvm", "-Xlinker", "-enable-machine-outliner=always",
-    "-Xlinker", "-mllvm", "-Xlinker", "-enable-linkonceodr-outlining",
+    // release.ld drops .eh_frame, which debuggers would read.
+    "-Xlinker", "-mllvm", "-Xlinker", "-force-dwarf-frame-section",
     "-Xlinker", "-T", "-Xlinker", "\(Context.packageDirectory)/Sources/apus/release.ld",
-    "-Xlinker", "--symbol-ordering-file=\(Context.packageDirectory)/Sources/apus/order.txt",
-    "-Xlinker", "--no-warn-symbol-ordering",
     "-Xlinker", "--no-eh-frame-hdr", "-Xlinker", "--build-id=none",
     "-Xlinker", "-z", "-Xlinker", "norelro",
 ]
@@ -97,7 +87,7 @@ let package = Package(
                 "Networking", "ServiceFiles", "Services", "Supervision",
             ]),
         .executableTarget(
-            name: "apus", dependencies: ["Programs"], exclude: ["order.txt", "release.ld"],
+            name: "apus", dependencies: ["Programs"], exclude: ["release.ld"],
             cSettings: cSettings,
             linkerSettings: [
                 .unsafeFlags(

@@ -183,12 +183,12 @@ def children(pid):
 
 @dataclasses.dataclass
 class Memory:
-    """Resident memory in KiB. `pss` shares each page among those who map it; `private` is mapped by
-    nobody else; `dirty` is the part of that which no file backs."""
+    """Resident memory in KiB. `anonymous` is what no file backs: the kernel cannot take it back, and it
+    is the same from every copy of a program. `pss` shares each page among those who map it, and
+    depends on how large the pieces are in which the kernel keeps the file."""
 
+    anonymous: int = 0
     pss: int = 0
-    private: int = 0
-    dirty: int = 0
 
 
 def memory(pids):
@@ -197,11 +197,10 @@ def memory(pids):
     for pid in pids:
         for line in pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]:
             key, value = line.split()[:2]
-            if key == "Pss:":
+            if key == "Anonymous:":
+                total.anonymous += int(value)
+            elif key == "Pss:":
                 total.pss += int(value)
-            elif key in ("Private_Clean:", "Private_Dirty:"):
-                total.private += int(value)
-                total.dirty += int(value) if key == "Private_Dirty:" else 0
     return total
 
 

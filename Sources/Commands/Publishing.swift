@@ -1,9 +1,12 @@
 import Bytes
 import Linux
 
-/// Makes a file that is to take another's place, emptied when it is there. openat(2).
-public func createFile(_ path: ByteString) throws(Failure) -> Descriptor {
-    do throws(SystemError) { return try openFile(path, .truncate) } catch {
+/// Makes a file that is to take another's place; what is there already is emptied, unless `mode` says
+/// otherwise. openat(2).
+public func createFile(
+    _ path: ByteString, mode: OpenMode = .truncate
+) throws(Failure) -> Descriptor {
+    do throws(SystemError) { return try openFile(path, mode) } catch {
         throw error.explained("unable to create \(path)")
     }
 }

@@ -12,27 +12,41 @@ struct Program: Sendable {
     let run: @Sendable (Call) throws(Failure) -> Outcome
     /// Whether it changes something and becomes another at once, as a link of a chain.
     let isStage: Bool
+    /// Whether it takes long options, `--version` among them.
+    let hasLongOptions: Bool
 
     init(
-        _ name: StaticString, _ summary: StaticString,
+        _ name: StaticString, _ summary: StaticString, longOptions: Bool = false,
         _ run: @escaping @Sendable (Call) throws(Failure) -> Outcome
     ) {
         self.name = name
         self.summary = summary
         self.run = run
         isStage = false
+        hasLongOptions = longOptions
     }
 
     /// A program that is a link of a chain.
     init(
-        stage name: StaticString, _ summary: StaticString,
+        stage name: StaticString, _ summary: StaticString, longOptions: Bool = false,
         _ run: @escaping @Sendable (Call) throws(Failure) -> Outcome
     ) {
         self.name = name
         self.summary = summary
         self.run = run
         isStage = true
+        hasLongOptions = longOptions
     }
+
+    /// Does what it is for, or prints its version if that is the first thing it is asked.
+    func perform(_ call: Call) throws(Failure) -> Outcome {
+        guard hasLongOptions, call.operand(1, else: "") == "--version" else { return try run(call) }
+        try writeOutput(Array(ByteString("\(name) (apus) \(version)\n").bytes))
+        return .exit(0)
+    }
+
+    /// The binary under its own name.
+    static let apus = Program("apus", "list or install the programs", apus(_:))
 
     /// The program called `name`, if the binary has it.
     static func named(_ name: ByteString) -> Program? {
@@ -47,28 +61,38 @@ struct Program: Sendable {
         Program("delcr", "take the CR out before every line feed", delcr),
         Program(stage: "envdir", "run a program with variables from a directory", envdir),
         Program(
-            stage: "envuidgid", "run a program with an account's ids in UID and GID", envuidgid),
+            stage: "envuidgid", "run a program with an account's ids in UID and GID",
+            longOptions: true,
+            envuidgid),
         Program("fghack", "run a daemon that puts itself in the background", fghack),
         Program("finger@", "show what a finger server says", fingerAt),
         Program("fixcrio", "run a program with CR LF on its input and output", fixcrio),
         Program("http@", "show a page of a web server", httpAt),
-        Program("init", "process 1: services, orphans, a main command", initialize),
+        Program(
+            "init", "process 1: services, orphans, a main command", longOptions: true, initialize),
         Program("mconnect", "talk to a mail server", mconnect),
         Program("mconnect-io", "pass lines to and from a mail server", mconnectIO),
-        Program("multilog", "log lines to rotated directories", multilog),
+        Program("multilog", "log lines to rotated directories", longOptions: true, multilog),
         Program(stage: "pgrphack", "run a program in a session of its own", pgrphack),
         Program("rblsmtpd", "refuse mail from clients that lists warn of", rblsmtpd),
         Program("readproctitle", "show what is read in the process title", readproctitle),
         Program("recordio", "show what a program reads and writes", recordio),
-        Program(stage: "seccomp", "run a program with system calls forbidden", seccomp),
-        Program("seccomprules", "compile or explain a policy of system calls", seccomprules),
-        Program(stage: "setcaps", "run a program with fewer capabilities", setcaps),
+        Program(
+            stage: "seccomp", "run a program with system calls forbidden", longOptions: true,
+            seccomp),
+        Program(
+            "seccomprules", "compile or explain a policy of system calls", longOptions: true,
+            seccomprules),
+        Program(
+            stage: "setcaps", "run a program with fewer capabilities", longOptions: true, setcaps),
         Program(stage: "setlock", "run a program with a file locked", setlock),
-        Program(stage: "setuidgid", "run a program as an account", setuidgid),
-        Program(stage: "softlimit", "run a program with soft resource limits", softlimit),
+        Program(stage: "setuidgid", "run a program as an account", longOptions: true, setuidgid),
+        Program(
+            stage: "softlimit", "run a program with soft resource limits", longOptions: true,
+            softlimit),
         Program("supervise", "supervise a service", supervise),
         Program("svc", "control supervised services", svc),
-        Program("svls", "list services, and how they are confined", svls),
+        Program("svls", "list services, and how they are confined", longOptions: true, svls),
         Program("svok", "tell whether a service is supervised", svok),
         Program("svscan", "supervise the services of a directory", svscan),
         Program("svscanboot", "start svscan, with its errors in a process title", svscanboot),
@@ -79,7 +103,9 @@ struct Program: Sendable {
         Program("tcpclient", "connect to a server and run a program", tcpclient),
         Program("tcprules", "compile access rules", tcprules),
         Program("tcprulescheck", "show which access rule applies", tcprulescheck),
-        Program("tcpserver", "accept connections and start a program for each", tcpserver),
+        Program(
+            "tcpserver", "accept connections and start a program for each", longOptions: true,
+            tcpserver),
         Program("who@", "show who is on a host", whoAt),
     ]
 }

@@ -1,5 +1,5 @@
 """The manual pages: each program has one, installed with it, and its examples work as they stand. Only
-paths are this test's, and the servers, clients and daemons of others are stand-ins."""
+the paths are this test's, and the servers, clients and daemons of others are replaced by stand-ins."""
 
 import os
 import pathlib
@@ -11,9 +11,9 @@ import pytest
 
 from apus import BIN, ROOT, environment, run
 
-# Of the drop-in programs.
+# The pages whose examples run here.
 PAGES = """
-addcr.1 argv0.1 date@.1 delcr.1 envdir.8 envuidgid.8 fghack.8 finger@.1 fixcrio.1 http@.1 mconnect-io.1
+addcr.1 apus.8 argv0.1 date@.1 delcr.1 envdir.8 envuidgid.8 fghack.8 finger@.1 fixcrio.1 http@.1 mconnect-io.1
 mconnect.1 multilog.8 pgrphack.8 rblsmtpd.1 readproctitle.8 recordio.1 setlock.8 setuidgid.8 softlimit.8
 supervise.8 svc.8 svok.8 svscan.8 svscanboot.8 svstat.8 tai64n.8 tai64nlocal.8 tcpcat.1 tcpclient.1
 tcprules.1 tcprulescheck.1 tcpserver.1 who@.1
@@ -57,8 +57,8 @@ def commands(text):
     """What is to be typed, and what is shown for it; a file that is shown is one that is there."""
     if re.match(r"\S+:(allow|deny)", text):
         return f"tcprules etc/cdb etc/tmp <<'END'\n{text}END\n", ""
-    if text.startswith(("SV:", "[Unit]")):
-        # For other processes 1, which its own tests are about.
+    if text.startswith(("SV:", "[Unit]", "COPY")):
+        # Lines for other processes 1 and of a Dockerfile, which tests of their own are about.
         return "", ""
     if not text.startswith("$ "):
         return text, ""
@@ -72,7 +72,7 @@ def commands(text):
 
 
 def with_own_paths(text, place):
-    return re.sub(r"(?<![\w.])/(etc|run|var|tmp|service|usr/sbin)\b", rf"{place}/\1", text)
+    return re.sub(r"(?<![\w.])/(etc|run|var|tmp|service|usr/sbin|usr/local)\b", rf"{place}/\1", text)
 
 
 def with_patience(text):
@@ -140,8 +140,20 @@ def test_install(tmp_path):
     assert sorted(os.listdir(tmp_path / "usr/bin")) == programs
     for name in programs:
         assert (tmp_path / "usr/bin" / name).resolve() == tmp_path / "usr/bin/apus"
-        if name != "apus":
-            page, = (tmp_path / "usr/share/man").glob(f"man[18]/{name}.[18]")
-            assert page.stat().st_mode & 0o777 == 0o644
-            text = run("mandoc", page).stdout
-            assert re.search(rb"^N\x08NA\x08AM\x08ME\x08E", text, re.M), page
+        page, = (tmp_path / "usr/share/man").glob(f"man[18]/{name}.[18]")
+        assert page.stat().st_mode & 0o777 == 0o644
+        text = run("mandoc", page).stdout
+        assert re.search(rb"^N\x08NA\x08AM\x08ME\x08E", text, re.M), page
+    # The licences of what is linked in come with it.
+    documents = tmp_path / "usr/share/doc/apus"
+    assert sorted(path.name for path in documents.iterdir()) == ["LGPL-2.1", "LICENSE", "NOTICE"]
+
+
+def test_install_replaces_no_other_programs(tmp_path):
+    (tmp_path / "usr/bin").mkdir(parents=True)
+    (tmp_path / "usr/bin/svc").write_text("of another package")
+    words = ("make", "-o", "build", "install", f"DESTDIR={tmp_path}", "PREFIX=/usr")
+    assert run(*words, cwd=ROOT).returncode != 0
+    assert (tmp_path / "usr/bin/svc").read_text() == "of another package"
+    assert run(*words, "ARGS=--force", cwd=ROOT).returncode == 0
+    assert os.readlink(tmp_path / "usr/bin/svc") == "apus"

@@ -311,6 +311,21 @@ def podman(*arguments):
     return result.stdout
 
 
+BUILD = ["--network=host", "--pull=never", "--format=docker"]
+
+
+def toolchain():
+    """The directory of this machine's Swift toolchain."""
+    information = json.loads(subprocess.check_output(["swift", "-print-target-info"]))
+    return str(pathlib.Path(information["paths"]["runtimeResourcePath"]).parents[1])
+
+
+def build_options():
+    """How podman builds the project's Dockerfile with this machine's images and toolchain."""
+    return [*BUILD, "--build-arg=BASE=localhost/apus-base", "--build-arg=BUILDER=localhost/apus-builder",
+            f"--volume={toolchain()}:{toolchain()}:ro"]
+
+
 def build_image():
     """Builds the project's Dockerfile on images made from this machine's own release and toolchain,
     since no registry need be reachable. Returns the image's name."""
@@ -322,13 +337,10 @@ def build_image():
                               stdout=subprocess.PIPE) as tar:
             subprocess.run([PODMAN, "import", "--quiet", "-", base], stdin=tar.stdout, check=True,
                            stdout=subprocess.DEVNULL)
-    options = ["--network=host", "--pull=never", "--format=docker", f"--build-arg=BASE={base}"]
-    information = json.loads(subprocess.check_output(["swift", "-print-target-info"]))
-    toolchain = str(pathlib.Path(information["paths"]["runtimeResourcePath"]).parents[1])
-    podman("build", *options, f"--tag={builder}", f"--build-arg=TOOLCHAIN={toolchain}",
-            "--file=Tests/Container/builder.Dockerfile", str(ROOT / "Tests/Container"))
-    podman("build", *options, f"--tag={image}", f"--build-arg=BUILDER={builder}",
-            f"--volume={toolchain}:{toolchain}:ro", str(ROOT))
+    podman("build", *BUILD, f"--tag={builder}", f"--build-arg=BASE={base}",
+           f"--build-arg=TOOLCHAIN={toolchain()}", "--file=Tests/Container/builder.Dockerfile",
+           str(ROOT / "Tests/Container"))
+    podman("build", *build_options(), f"--tag={image}", str(ROOT))
     # Layers of yesterday's builds; those of today make the next build fast.
     podman("image", "prune", "--force", "--filter=until=24h")
     return image

@@ -19,3 +19,12 @@ public func readLink(_ path: ByteString, in directory: Directory = .current) thr
     if count == room { throw SystemError("readlink", Errno(ENAMETOOLONG), subject: path) }
     return ByteString(target[..<count])
 }
+
+/// Makes `path` a symbolic link that says `target`. symlinkat(2).
+public func makeSymbolicLink(
+    _ path: ByteString, to target: ByteString, in directory: Directory = .current
+) throws(SystemError) {
+    _ = try Kernel.call("symlink", path) {
+        path.withCString { name in target.withCString { symlinkat($0, directory.number, name) } }
+    }
+}
