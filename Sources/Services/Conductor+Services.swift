@@ -179,7 +179,7 @@ extension Conductor {
         guard let logger = pairs[id.index]?.logger, let service = services[logger.index] else {
             return actions + closeReader(of: id)
         }
-        if service.machine.deadline != nil { return actions }
+        if service.machine.isStartDue { return actions }
         return actions + closeReader(of: id) + tell(logger, .command(.exit), at: now)
     }
 

@@ -68,7 +68,7 @@ extension Conductor {
             guard let service else { continue }
             if service.isLogger {
                 // One that waits to be started is going to read what is left.
-                if service.machine.pid != 0 || service.machine.deadline != nil { loggers = true }
+                if service.machine.pid != 0 || service.machine.isStartDue { loggers = true }
             } else if service.machine.pid != 0 {
                 services = true
             }
