@@ -43,7 +43,7 @@ extension World {
             if case .main = service.standing, let time = other.superseded {
                 // One that was there before has only moved to that name.
                 try require(
-                    other.lastName != service.lastName || service.opened < time, "starts the new service beside the old")
+                    other.lastName != service.name || service.opened < time, "starts the new service beside the old")
             }
         }
         services[index]?.isStarting = true

@@ -96,6 +96,8 @@ extension World {
     /// Whether somebody has the directory open, so that its inode cannot be another's.
     func isHeld(_ inode: Int) -> Bool {
         services.contains { $0?.inode == inode } || pipes.contains { $0.inode == inode && $0.isOpen }
+            // Nobody can tell one that comes and goes between two looks.
+            || conductor.pairs.places.contains { $0?.identity.inode == UInt64(inode) }
     }
 
     func change(_ change: FileChange, name picked: Int, other: Int) throws {
