@@ -1,6 +1,7 @@
 import Bytes
 import Formats
-import Services
+
+@testable import Services
 
 /// A service directory in the simulated file system.
 struct SimulatedDirectory {
