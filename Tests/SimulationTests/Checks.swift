@@ -216,7 +216,9 @@ extension World {
                 if case .main = $0?.standing { $0?.inode == inode } else { false }
             }
             let logger = services.first { $0.map { $0.isLogger && $0.inode == inode } ?? false } ?? nil
-            let waits = services.contains { $0?.superseded != nil && $0?.lastName == name }
+            // The first of its names counts.
+            let first = files.entries.firstIndex(of: .directory(inode))
+            let waits = services.contains { $0?.superseded != nil && $0?.lastName == first }
                 || services.contains { $0?.isLogger == true && $0?.inode == inode }
                     && !(conductor.pairs.places.contains {
                         $0?.identity.inode == UInt64(inode) && $0?.hasWriter == true

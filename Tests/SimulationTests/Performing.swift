@@ -78,7 +78,9 @@ extension World {
     private func nobodyNeeds(_ pipe: Int) -> Bool {
         if let stop, now >= stop.end - min(stop.end, schedule.reserve / 2) { return true }
         let logger = services.first { $0?.standing == .logger(PairID(pipes[pipe].pair)) } ?? nil
-        return logger?.wasToldToGo ?? true
+        guard let logger, !logger.wasToldToGo else { return true }
+        // One that crashed, or could not be run, when it was to read the rest is not started again.
+        return logger.process != 0
     }
 
     private func open(_ id: ServiceID, _ place: Place) throws -> Event? {
@@ -161,7 +163,7 @@ extension World {
         guard checks else {
             let examined = files.directories[service.inode]?.lastExamined ?? 0
             try require(
-                !hasLog || hasPipe || examined + 100_000_000 + lateness >= now,
+                !hasLog || hasPipe || examined + World.second > now,
                 "a service with a `log` is started without a look for it")
             return nil
         }
