@@ -225,7 +225,7 @@ extension World {
                     })
             try require(isSupervised || waits, "\(SimulatedFiles.names[name]) is not supervised")
             try require(
-                logger != nil || files.directories[inode]?.hasLog == false || !isSupervised,
+                logger != nil || files.directories[inode]?.hasLog == false || waits,
                 "\(SimulatedFiles.names[name]) has no logger")
         }
         for case .some(let service) in services {

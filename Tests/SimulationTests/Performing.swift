@@ -98,6 +98,10 @@ extension World {
             guard let found = found(text, identity), !isLogger || found.hasLog else {
                 return .notOpened(id, Complaint("unable to switch to \(text)", errno: 2))
             }
+            if case .entry = place {
+                try checkFirstOpening(found)
+                files.directories[inode]?.hasBeenOpen = true
+            }
             if found.isLocked {
                 return .notOpened(id, Complaint("unable to acquire \(text)", errno: 11))
             }
@@ -110,10 +114,6 @@ extension World {
         try require(
             !services.contains { $0?.inode == inode && $0?.isLogger == isLogger },
             "opens a directory a second time")
-        if case .entry = place {
-            try checkFirstOpening(directory)
-            files.directories[inode]?.hasBeenOpen = true
-        }
         services[id.index] = SupervisedService(
             standing: standing(of: id) ?? .single, inode: inode, serial: directory.serial,
             isLogger: isLogger, name: name, at: now)
