@@ -199,11 +199,11 @@ extension World {
     // MARK: - What is in the scan directory
 
     /// A directory that is being filled is left alone for a moment.
-    func checkFirstOpening(_ directory: SimulatedDirectory) throws {
-        if directory.isWhole || directory.isTakenAsItIs || directory.hasBeenOpen { return }
+    func checkFirstLook(_ directory: SimulatedDirectory) throws {
+        if directory.isWhole || directory.isTakenAsItIs || directory.isSettled { return }
         let isQuiet = directory.hasRun && now >= directory.lastChange + World.second / 5
         let isLongThere = directory.firstListed.map { now >= $0 + 5 * World.second } ?? false
-        try require(isQuiet || isLongThere, "opens a directory that is being filled")
+        try require(isQuiet || isLongThere, "takes a directory that is being filled")
     }
 
     /// After a while without trouble every service of the scan directory is supervised, and none besides that was to

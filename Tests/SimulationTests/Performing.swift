@@ -8,7 +8,7 @@ extension World {
         switch action {
         case .list: return list()
         case .inspect(let pair, let name, let identity): return inspect(pair, name, identity)
-        case .examine(let pair, let name, let identity): return examine(pair, name, identity)
+        case .examine(let pair, let name, let identity): return try examine(pair, name, identity)
         case .makePipe(let pair): return try makePipe(pair)
         case .closeWriter(let pair): try closeWriter(pair)
         case .closeReader(let pair): try closeReader(pair)
@@ -97,10 +97,6 @@ extension World {
             inode = Int(identity.inode)
             guard let found = found(text, identity), !isLogger || found.hasLog else {
                 return .notOpened(id, Complaint("unable to switch to \(text)", errno: 2))
-            }
-            if case .entry = place {
-                try checkFirstOpening(found)
-                files.directories[inode]?.hasBeenOpen = true
             }
             if found.isLocked {
                 return .notOpened(id, Complaint("unable to acquire \(text)", errno: 11))

@@ -22,8 +22,8 @@ struct SimulatedDirectory {
     var firstListed: UInt64?
     /// Whether the conductor had to take it as it was, all of the scan directory being new.
     var isTakenAsItIs = false
-    /// Whether it has been supervised.
-    var hasBeenOpen = false
+    /// Whether it was taken for complete.
+    var isSettled = false
     /// When the conductor last learned whether it has a `log`.
     var lastExamined: UInt64 = 0
     /// The number of the next byte that its service writes, and of the next one that its logger has to read.
@@ -208,8 +208,10 @@ extension World {
         return .inspected(pair, signature: directory.signature, hasRun: directory.hasRun)
     }
 
-    func examine(_ pair: PairID, _ name: ByteString, _ identity: FileID) -> Event {
+    func examine(_ pair: PairID, _ name: ByteString, _ identity: FileID) throws -> Event {
         guard let directory = found(name, identity) else { return .notExamined(pair, nil) }
+        try checkFirstLook(directory)
+        files.directories[Int(identity.inode)]?.isSettled = true
         if fails(.examine) || directory.isBroken {
             return .notExamined(pair, Complaint("unable to stat \(name)/log", errno: 5))
         }
