@@ -31,9 +31,11 @@ extension Conductor {
     mutating func noteInspection(
         _ id: PairID, _ signature: UInt64, _ hasRun: Bool, at now: Moment
     ) -> [Action] {
-        guard let filling = pairs[id.index]?.filling else { return [] }
+        guard let pair = goOn(with: id) else { return abandon(id) }
         pairs[id.index]?.isBeingCompleted = false
-        if filling.limit <= now.nanoseconds || hasRun && filling.signature == signature {
+        guard let filling = pair.filling, filling.limit > now.nanoseconds,
+            !hasRun || filling.signature != signature
+        else {
             pairs[id.index]?.filling = nil
             return examine(id)
         }
@@ -43,10 +45,11 @@ extension Conductor {
     }
 
     mutating func noteExamination(_ id: PairID, _ isLogged: Bool, at now: Moment) -> [Action] {
-        guard stop == nil, let pair = pairs[id.index] else { return [] }
+        guard let pair = goOn(with: id) else { return abandon(id) }
         // A logger that is supervised goes on though its directory is gone.
         pairs[id.index]?.isLogged = isLogged || pair.logger != nil
         guard isLogged, !pair.hasWriter else { return open(id, at: now) }
+        pairs[id.index]?.isBeingCompleted = true
         // It was removed and is there again. Its logger is still reading what the former service wrote.
         if pair.logger != nil {
             pairs[id.index]?.isBeingCompleted = false
@@ -57,10 +60,23 @@ extension Conductor {
     }
 
     mutating func notePipe(_ id: PairID, at now: Moment) -> [Action] {
-        guard pairs[id.index] != nil else { return [] }
         pairs[id.index]?.hasWriter = true
         pairs[id.index]?.hasReader = true
-        return stop == nil ? open(id, at: now) : endInput(of: id, at: now)
+        if goOn(with: id) != nil { return open(id, at: now) }
+        return closeWriter(of: id) + closeReader(of: id) + abandon(id)
+    }
+
+    /// A pair that is still to be completed when an outcome comes.
+    func goOn(with id: PairID) -> ServicePair? {
+        guard stop == nil, let pair = pairs[id.index], pair.isPresent else { return nil }
+        return pair
+    }
+
+    /// Leaves a pair as it is, or forgets it if nothing of it is left.
+    mutating func abandon(_ id: PairID) -> [Action] {
+        guard let pair = pairs[id.index] else { return [] }
+        pairs[id.index]?.isBeingCompleted = false
+        return pair.isIdle ? forget(id) : []
     }
 
     /// Trouble with one of the two does not keep the other from being supervised.
@@ -87,7 +103,7 @@ extension Conductor {
         guard let pair = pairs[id.index] else { return [] }
         pairs[id.index]?.isBeingCompleted = false
         pairs[id.index]?.restUntil = now.nanoseconds + ScanState.interval
-        if !pair.isPresent && pair.isIdle { return forget(id) }
+        if goOn(with: id) == nil { return abandon(id) }
         guard let complaint else {
             // It is another directory by now, or gone.
             return lookSoon(at: now)

@@ -16,7 +16,11 @@ extension Conductor {
             case .signal(let pid, let signal): actions.append(.signal(pid: pid, signal))
             case .writeStatus:
                 if service.isOpen { actions.append(.writeStatus(id, service.status)) }
-            case .end: actions += remove(id, at: now)
+            case .end:
+                // One that is being opened keeps its place until that has an outcome.
+                if service.isOpen || service.standing == .command {
+                    actions += remove(id, at: now)
+                }
             }
         }
         return actions
@@ -29,6 +33,7 @@ extension Conductor {
     mutating func noteOpening(_ id: ServiceID, _ isDown: Bool, at now: Moment) -> [Action] {
         guard let service = services[id.index] else { return [] }
         services[id.index]?.isOpen = true
+        if service.machine.isOver { return remove(id, at: now) }
         services[id.index]?.isChecked = !isDown
         services[id.index]?.machine = ServiceMachine(wish: isDown ? .down : .up)
         switch service.standing {
@@ -59,6 +64,7 @@ extension Conductor {
             let isKnown = pairs[pair.index]?.loggerComplaint == complaint
             pairs[pair.index]?.loggerComplaint = complaint
             return (isKnown ? [] : [.say(.complaint(complaint))])
+                + (goOn(with: pair) == nil ? abandon(pair) : [])
         }
     }
 
@@ -138,7 +144,7 @@ extension Conductor {
         if pair.isPresent {
             let isAnew = pair.isLogged && !pair.hasWriter
             pairs[id.index]?.restUntil = now.nanoseconds + (isAnew ? 0 : ScanState.interval)
-        } else if pair.isIdle {
+        } else if pair.isIdle && !pair.isBeingCompleted {
             actions += forget(id)
         }
         return actions + (stop == nil ? completePairs(at: now) : [])
@@ -153,13 +159,13 @@ extension Conductor {
         return closeWriter(of: id)
     }
 
-    private mutating func closeWriter(of id: PairID) -> [Action] {
+    mutating func closeWriter(of id: PairID) -> [Action] {
         guard pairs[id.index]?.hasWriter == true else { return [] }
         pairs[id.index]?.hasWriter = false
         return [.closeWriter(id)]
     }
 
-    private mutating func closeReader(of id: PairID) -> [Action] {
+    mutating func closeReader(of id: PairID) -> [Action] {
         guard pairs[id.index]?.hasReader == true else { return [] }
         pairs[id.index]?.hasReader = false
         return [.closeReader(id)]
@@ -179,7 +185,7 @@ extension Conductor {
         guard let logger = pairs[id.index]?.logger, let service = services[logger.index] else {
             return actions + closeReader(of: id)
         }
-        if service.machine.deadline != nil { return actions }
+        if service.machine.isStartDue { return actions }
         return actions + closeReader(of: id) + tell(logger, .command(.exit), at: now)
     }
 

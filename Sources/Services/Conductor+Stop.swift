@@ -50,6 +50,8 @@ extension Conductor {
 
     /// Takes the stop as far as it goes now.
     mutating func advanceStop(at now: Moment) -> [Action] {
+        // Who is on its way cannot be spared yet.
+        if services.places.contains(where: { $0?.machine.state == .starting }) { return [] }
         var actions: [Action] = []
         // A step may leave nothing, as when it lets go of a logger that waits.
         while true {
@@ -68,7 +70,7 @@ extension Conductor {
             guard let service else { continue }
             if service.isLogger {
                 // One that waits to be started is going to read what is left.
-                if service.machine.pid != 0 || service.machine.deadline != nil { loggers = true }
+                if service.machine.pid != 0 || service.machine.isStartDue { loggers = true }
             } else if service.machine.pid != 0 {
                 services = true
             }

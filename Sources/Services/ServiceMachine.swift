@@ -93,6 +93,14 @@ struct ServiceMachine: Equatable {
     /// When to send the event `deadline`.
     var deadline: UInt64? { if case .waiting(let time) = state { time } else { nil } }
 
+    /// Whether it is going to get a process, or to be refused one.
+    var isStartDue: Bool {
+        switch state {
+        case .waiting, .starting: true
+        case .down, .up, .over: false
+        }
+    }
+
     /// Whether supervision has ended.
     var isOver: Bool { state == .over }
 

@@ -43,7 +43,7 @@ extension World {
             if case .main = service.standing, let time = other.superseded {
                 // One that was there before has only moved to that name.
                 try require(
-                    other.lastName != service.lastName || service.opened < time, "starts the new service beside the old")
+                    other.lastName != service.name || service.opened < time, "starts the new service beside the old")
             }
         }
         services[index]?.isStarting = true
@@ -199,11 +199,11 @@ extension World {
     // MARK: - What is in the scan directory
 
     /// A directory that is being filled is left alone for a moment.
-    func checkFirstOpening(_ directory: SimulatedDirectory) throws {
-        if directory.isWhole || directory.isTakenAsItIs || directory.hasBeenOpen { return }
+    func checkFirstLook(_ directory: SimulatedDirectory) throws {
+        if directory.isWhole || directory.isTakenAsItIs || directory.isSettled { return }
         let isQuiet = directory.hasRun && now >= directory.lastChange + World.second / 5
         let isLongThere = directory.firstListed.map { now >= $0 + 5 * World.second } ?? false
-        try require(isQuiet || isLongThere, "opens a directory that is being filled")
+        try require(isQuiet || isLongThere, "takes a directory that is being filled")
     }
 
     /// After a while without trouble every service of the scan directory is supervised, and none besides that was to
@@ -216,14 +216,16 @@ extension World {
                 if case .main = $0?.standing { $0?.inode == inode } else { false }
             }
             let logger = services.first { $0.map { $0.isLogger && $0.inode == inode } ?? false } ?? nil
-            let waits = services.contains { $0?.superseded != nil && $0?.lastName == name }
+            // The first of its names counts.
+            let first = files.entries.firstIndex(of: .directory(inode))
+            let waits = services.contains { $0?.superseded != nil && $0?.lastName == first }
                 || services.contains { $0?.isLogger == true && $0?.inode == inode }
                     && !(conductor.pairs.places.contains {
                         $0?.identity.inode == UInt64(inode) && $0?.hasWriter == true
                     })
             try require(isSupervised || waits, "\(SimulatedFiles.names[name]) is not supervised")
             try require(
-                logger != nil || files.directories[inode]?.hasLog == false || !isSupervised,
+                logger != nil || files.directories[inode]?.hasLog == false || waits,
                 "\(SimulatedFiles.names[name]) has no logger")
         }
         for case .some(let service) in services {

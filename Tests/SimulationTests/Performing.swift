@@ -8,7 +8,7 @@ extension World {
         switch action {
         case .list: return list()
         case .inspect(let pair, let name, let identity): return inspect(pair, name, identity)
-        case .examine(let pair, let name, let identity): return examine(pair, name, identity)
+        case .examine(let pair, let name, let identity): return try examine(pair, name, identity)
         case .makePipe(let pair): return try makePipe(pair)
         case .closeWriter(let pair): try closeWriter(pair)
         case .closeReader(let pair): try closeReader(pair)
@@ -78,7 +78,9 @@ extension World {
     private func nobodyNeeds(_ pipe: Int) -> Bool {
         if let stop, now >= stop.end - min(stop.end, schedule.reserve / 2) { return true }
         let logger = services.first { $0?.standing == .logger(PairID(pipes[pipe].pair)) } ?? nil
-        return logger?.wasToldToGo ?? true
+        guard let logger, !logger.wasToldToGo else { return true }
+        // One that crashed, or could not be run, when it was to read the rest is not started again.
+        return logger.process != 0
     }
 
     private func open(_ id: ServiceID, _ place: Place) throws -> Event? {
@@ -108,10 +110,6 @@ extension World {
         try require(
             !services.contains { $0?.inode == inode && $0?.isLogger == isLogger },
             "opens a directory a second time")
-        if case .entry = place {
-            try checkFirstOpening(directory)
-            files.directories[inode]?.hasBeenOpen = true
-        }
         services[id.index] = SupervisedService(
             standing: standing(of: id) ?? .single, inode: inode, serial: directory.serial,
             isLogger: isLogger, name: name, at: now)
@@ -161,7 +159,7 @@ extension World {
         guard checks else {
             let examined = files.directories[service.inode]?.lastExamined ?? 0
             try require(
-                !hasLog || hasPipe || examined + 100_000_000 + lateness >= now,
+                !hasLog || hasPipe || examined + World.second > now,
                 "a service with a `log` is started without a look for it")
             return nil
         }

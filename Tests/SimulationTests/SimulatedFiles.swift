@@ -1,6 +1,7 @@
 import Bytes
 import Formats
-import Services
+
+@testable import Services
 
 /// A service directory in the simulated file system.
 struct SimulatedDirectory {
@@ -21,8 +22,8 @@ struct SimulatedDirectory {
     var firstListed: UInt64?
     /// Whether the conductor had to take it as it was, all of the scan directory being new.
     var isTakenAsItIs = false
-    /// Whether it has been supervised.
-    var hasBeenOpen = false
+    /// Whether it was taken for complete.
+    var isSettled = false
     /// When the conductor last learned whether it has a `log`.
     var lastExamined: UInt64 = 0
     /// The number of the next byte that its service writes, and of the next one that its logger has to read.
@@ -96,6 +97,8 @@ extension World {
     /// Whether somebody has the directory open, so that its inode cannot be another's.
     func isHeld(_ inode: Int) -> Bool {
         services.contains { $0?.inode == inode } || pipes.contains { $0.inode == inode && $0.isOpen }
+            // Nobody can tell one that comes and goes between two looks.
+            || conductor.pairs.places.contains { $0?.identity.inode == UInt64(inode) }
     }
 
     func change(_ change: FileChange, name picked: Int, other: Int) throws {
@@ -205,8 +208,10 @@ extension World {
         return .inspected(pair, signature: directory.signature, hasRun: directory.hasRun)
     }
 
-    func examine(_ pair: PairID, _ name: ByteString, _ identity: FileID) -> Event {
+    func examine(_ pair: PairID, _ name: ByteString, _ identity: FileID) throws -> Event {
         guard let directory = found(name, identity) else { return .notExamined(pair, nil) }
+        try checkFirstLook(directory)
+        files.directories[Int(identity.inode)]?.isSettled = true
         if fails(.examine) || directory.isBroken {
             return .notExamined(pair, Complaint("unable to stat \(name)/log", errno: 5))
         }

@@ -190,7 +190,7 @@ final class World {
         case .hangup: try happen(.rescanAsked)
         case .forward(let signal): try happen(.forwarded(ServiceSignal(rawValue: signal)))
         case .orphan:
-            if processes.count < 20 {
+            if processes.count < 20 && stop == nil {
                 processes.append(SimulatedProcess(pid: pid(), role: .other, delay: 1000))
                 mayHaveChanged = true
             }
