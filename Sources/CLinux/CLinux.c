@@ -30,7 +30,8 @@ static int copy_status(int result, const struct stat *from, struct cl_status *to
     if (result == 0)
         *to = (struct cl_status){
             .device = from->st_dev, .inode = from->st_ino, .size = (uint64_t)from->st_size,
-            .links = from->st_nlink, .mode = from->st_mode, .user = from->st_uid,
+            .links = from->st_nlink,
+            .changed = from->st_ctim.tv_sec * 1000000000LL + from->st_ctim.tv_nsec, .mode = from->st_mode, .user = from->st_uid,
             .group = from->st_gid};
     return result;
 }

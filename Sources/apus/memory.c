@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+int __real_posix_memalign(void **result, size_t alignment, size_t size);
 void __real_free(void *memory);
 
 enum { ALIGNMENT = 16 };
@@ -21,16 +22,12 @@ static size_t used;
 /* Swift allocates through this, and has one thread. */
 int __wrap_posix_memalign(void **result, size_t alignment, size_t size)
 {
-    if (alignment > ALIGNMENT)
-        *result = aligned_alloc(alignment, size);
-    else if (size >= sizeof arena - used)
-        /* Even of size 0: a block behind the end would be freed as libc's. */
-        *result = malloc(size);
-    else {
-        *result = arena + used;
-        used += (size + ALIGNMENT - 1) & -ALIGNMENT;
-    }
-    return *result ? 0 : ENOMEM;
+    /* Even a block of size 0 comes from libc then: one behind the end would be freed as libc's. */
+    if (alignment > ALIGNMENT || size >= sizeof arena - used)
+        return __real_posix_memalign(result, alignment, size);
+    *result = arena + used;
+    used += (size + ALIGNMENT - 1) & -ALIGNMENT;
+    return 0;
 }
 
 void __wrap_free(void *memory)

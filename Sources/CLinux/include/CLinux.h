@@ -65,6 +65,7 @@ long cl_syscall(long number, long a, long b, long c, long d);
 /* struct stat has different members in the two libcs, and st_atime a macro. */
 struct cl_status {
     uint64_t device, inode, size, links;
+    int64_t changed; /* st_ctim in nanoseconds */
     uint32_t mode, user, group;
 };
 int cl_fstatat(int directory, const char *path, struct cl_status *status, int flags);

@@ -8,15 +8,17 @@ import CLinux
 /// Nothing is written by both. The child has its slot, which is not touched until the kernel says that
 /// the child is done with it, and no libc, whose errno would be ours. What else it reads, the vectors
 /// of the program, never changes. A child killed before its first step keeps its slot for ever; when
-/// there are none left, children are waited for.
+/// there are none left, or there is no memory for one, children are waited for.
 public final class ProgramStarter {
     private let program: PreparedProgram
+    private let limit: Int
     private var slots: [Slot] = []
 
     /// Starts `program`, at most `count` children at a time being on their way.
     public init(_ program: PreparedProgram, count: Int = 16) {
         self.program = program
-        for _ in 0..<count { slots.append(Slot()) }
+        limit = count
+        slots.reserveCapacity(count)
     }
 
     /// Starts the program as `PreparedProgram.start` does. The result may be `running` although the
@@ -24,11 +26,19 @@ public final class ProgramStarter {
     public func start(edits: [UInt8], setup: ChildSetup, announcement: [UInt8])
         throws(SystemError) -> StartResult
     {
-        guard let index = slots.firstIndex(where: { $0.isFree }),
+        guard let index = freeSlot(),
             slots[index].prepare(program, edits, setup, announcement)
         else { return try program.start(edits: edits, setup: setup, announcement: announcement) }
         slots[index].pid = try slots[index].start()
         return .running(slots[index].pid)
+    }
+
+    /// A slot is made when so many children are on their way for the first time.
+    private func freeSlot() -> Int? {
+        if let index = slots.firstIndex(where: { $0.isFree }) { return index }
+        guard slots.count < limit, let slot = Slot() else { return nil }
+        slots.append(slot)
+        return slots.count - 1
     }
 
     /// Why the child `pid`, which ended with 111, did not become the program; nil if it did. Asked
@@ -45,15 +55,17 @@ public final class ProgramStarter {
 
 /// What one child borrows: a block with its request, the text that this points to, and its stack.
 private struct Slot {
-    private static let (dataSize, stackSize) = (16384, 16384)
+    private static let (dataSize, stackSize) = (8192, 8192)
 
     private let memory: UnsafeMutableRawPointer
     let request: UnsafeMutablePointer<cl_spawn_request>
     var pid: ProcessID = 0
 
-    /// The memory is never freed: the program that starts others does so for as long as it runs.
-    init() {
-        memory = .allocate(byteCount: Slot.dataSize + Slot.stackSize, alignment: 16)
+    /// The memory is never freed: the program that starts others does so for as long as it runs. Nil when
+    /// there is none.
+    init?() {
+        guard let memory = malloc(Slot.dataSize + Slot.stackSize) else { return nil }
+        self.memory = memory
         request = memory.bindMemory(to: cl_spawn_request.self, capacity: 1)
         request.initialize(to: cl_spawn_request())
     }
