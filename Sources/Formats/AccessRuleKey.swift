@@ -1,3 +1,5 @@
+import Bytes
+
 /// Whether some connection is ever looked up by this key, as `AccessRules` does: an address as programs are
 /// told it, a prefix of one, a host's name or a part of it, one of them after a user and `@`, or nothing.
 func canMatch(accessRuleKey key: ArraySlice<UInt8>) -> Bool {

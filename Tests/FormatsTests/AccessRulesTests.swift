@@ -19,6 +19,7 @@ private func access(
     _ rules: [UInt8], _ address: String, host: String? = nil, info: String? = nil
 ) throws -> String {
     var reader = try AccessRules(MemorySource(rules))
+    _ = try reader.verify()
     var said = ""
     let found = try reader.apply(
         AccessQuery(

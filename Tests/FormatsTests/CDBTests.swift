@@ -173,15 +173,18 @@ func look(_ key: [UInt8], in bytes: [UInt8]) -> Result<[UInt8]?, CDBError<Memory
             if first + 16 > bytes.count { break }
             for offset in 0..<8 { swapped.swapAt(first + offset, first + 8 + offset) }
             if swapped == bytes { continue }
-            for number in 0..<300 {
-                let key = Array("key\(number)".utf8)
-                if case .success(nil) = look(key, in: swapped) {
-                    Issue.record("slot \(slot) hides key\(number)")
-                }
+            var reader = try CDBReader(MemorySource(swapped))
+            do throws(CDBError<MemorySource.Unreadable>) { try reader.verify { _ in } } catch {
+                found += 1
+                continue
             }
-            found += 1
+            // Whole all the same: then nothing is hidden.
+            for number in 0..<300 {
+                let data = try Array("key\(number)".utf8).withUnsafeBytes { try reader.find($0) }
+                #expect(data != nil)
+            }
         }
-        #expect(found > 100)
+        #expect(found > 50)
     }
 
     @Test("Zeros and noise are corrupt and never read outside the file")
