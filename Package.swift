@@ -113,7 +113,8 @@ let package = Package(
 if Context.environment["FUZZ"] != nil {
     package.targets.append(
         .executableTarget(
-            name: "fuzz", dependencies: ["Bytes", "Commands", "Confinement", "Linux"],
+            name: "fuzz",
+            dependencies: ["Bytes", "Commands", "Confinement", "Formats", "Linux", "Networking"],
             path: "Tests/Fuzz", exclude: ["seeds"],
             swiftSettings: [oneLibc, .unsafeFlags(["-parse-as-library"])]))
 }

@@ -14,6 +14,26 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+/*
+ * Swift allocates through this and cannot do without what it asks for. libc's own calls of malloc report
+ * that there is no memory as any error. Process 1 does not exit: there the caller traps.
+ */
+int posix_memalign(void **result, size_t alignment, size_t size)
+{
+    static const char text[] = ": fatal: out of memory\n";
+    *result = alignment > 16 ? aligned_alloc(alignment, size) : malloc(size);
+    if (*result)
+        return 0;
+    if (getpid() == 1)
+        return ENOMEM;
+    struct iovec line[] = {{program_invocation_short_name, strlen(program_invocation_short_name)},
+                           {(char *)text, sizeof text - 1}};
+    writev(2, line, 2); /* if it fails there is nobody to tell */
+    _exit(111);
+}
 
 #ifndef GRND_INSECURE
 #define GRND_INSECURE 4

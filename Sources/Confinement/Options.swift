@@ -22,7 +22,7 @@ public struct Options: Sendable {
     /// The root directory.
     var root: ByteString?
     /// The permissions that new files do not get.
-    var umask: UInt32?
+    public internal(set) var umask: UInt32?
     /// The nice value.
     var nice: Int32?
     /// How readily the kernel kills it when memory runs out.

@@ -25,35 +25,70 @@ public struct AccessRuleCompiler {
     private var builder = CDBBuilder()
     private var deferred: [Deferred] = []
     private var hasPrefixLength = [Bool](repeating: false, count: 129)
+    /// The keys so far, if lines that no client can match are to be found.
+    private var keys: Set<[UInt8]>?
+    /// How many keys the line has that somebody can match, and how many others.
+    private var (reachable, unreachable) = (0, 0)
 
-    /// No rules yet.
-    public init() {}
+    /// No rules yet. With `findsUnreachable`, `add` tells of lines that are in vain.
+    public init(findsUnreachable: Bool = false) { keys = findsUnreachable ? [] : nil }
 
     /// Adds the rules of one line, which may end in a newline. Comments and lines without a colon are
-    /// passed over.
-    public mutating func add(_ line: ArraySlice<UInt8>) throws(AccessRuleError) {
-        if line.first == UInt8(ascii: "#") { return }
+    /// passed over. Returns false if `findsUnreachable` was asked for and no client can ever match the line,
+    /// or one of several rules that it stands for: because nobody is looked up by its address, or because
+    /// an earlier line has the same.
+    public mutating func add(_ line: ArraySlice<UInt8>) throws(AccessRuleError) -> Bool {
+        if line.first == UInt8(ascii: "#") { return true }
         let text = withoutTrailingBlanks(line)
-        guard let colon = addressEnd(text) else { return }
+        guard let colon = addressEnd(text) else { return true }
         guard let data = instructions(text[(colon + 1)...]) else {
             throw .unparsable(Array(text))
         }
+        (reachable, unreachable) = (0, 0)
         try add(address: text[..<colon], data: data, line: text)
+        return keys == nil || reachable > 0 && unreachable == 0
     }
 
-    /// The compiled file.
-    public consuming func finish() throws(AccessRuleError) -> [UInt8] {
+    /// Calls `body` with the next piece of the compiled file once there is a block's worth of it.
+    public mutating func takeBlock<Failure: Error>(
+        _ body: (UnsafeRawBufferPointer) throws(Failure) -> Void
+    ) throws(Failure) { try builder.takeBlock(body) }
+
+    /// Adds what had to wait until all lines were there.
+    public mutating func complete() throws(AccessRuleError) {
         for length in stride(from: 32, through: 0, by: -1) {
-            for rule in deferred where rule.length == length { try add(rule.key, rule.data) }
+            for rule in deferred where rule.length == length {
+                try addRecord(rule.key, rule.data)
+            }
         }
+        deferred = []
         let lengths = (0...128).reversed().filter { hasPrefixLength[$0] }.map { UInt8($0) }
-        if !lengths.isEmpty { try add(prefixLengthsKey, lengths + lengths.map { ~$0 }) }
-        return builder.finish()
+        if !lengths.isEmpty { try addRecord(prefixLengthsKey, lengths + lengths.map { ~$0 }) }
     }
+
+    /// Calls `body` with the rest of the compiled file, in pieces, and returns the header, which takes the
+    /// place of the file's first bytes. `complete` comes before.
+    public consuming func finish<Failure: Error>(
+        _ body: (UnsafeRawBufferPointer) throws(Failure) -> Void
+    ) throws(Failure) -> [UInt8] { try builder.finish(body) }
 
     private mutating func add(_ key: some Collection<UInt8>, _ data: [UInt8])
         throws(AccessRuleError)
+    {
+        note(key)
+        try addRecord(key, data)
+    }
+
+    private mutating func addRecord(_ key: some Collection<UInt8>, _ data: [UInt8])
+        throws(AccessRuleError)
     { guard builder.add(key: key, data: data) else { throw .tooLarge } }
+
+    private mutating func note(_ key: some Collection<UInt8>) {
+        if keys == nil { return }
+        let key = Array(key)
+        let isNew = keys?.insert(key).inserted == true
+        if isNew && canMatch(accessRuleKey: key[...]) { reachable += 1 } else { unreachable += 1 }
+    }
 
     // MARK: - Lines
 
@@ -190,6 +225,8 @@ public struct AccessRuleCompiler {
             if length % 8 == 0 && length > 0 {
                 try add(key, data)
             } else {
+                // Of two networks around one address the smaller one counts: both are in use.
+                reachable += 1
                 deferred.append(Deferred(length: length, key: key, data: data))
             }
         }

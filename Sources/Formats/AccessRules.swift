@@ -36,6 +36,17 @@ public struct AccessRules<Source: CDBSource & ~Copyable>: ~Copyable {
         key.reserveCapacity(128)
     }
 
+    /// Reads all of the rules and throws if they are not whole. Returns whether some of them are for the name
+    /// of a host or of a user, so that the address alone does not decide.
+    public mutating func verify() throws(CDBError<Source.Failure>) -> Bool {
+        var dependOnNames = false
+        try database.verify { key in
+            let names = [UInt8(ascii: "="), UInt8(ascii: "@")]
+            if !dependOnNames { dependOnNames = key.contains { names.contains($0) } }
+        }
+        return dependOnNames
+    }
+
     /// Calls `body` with each thing the connection's rule says, until it returns false. Returns whether
     /// there is a rule; where there is none, everybody is allowed. A rule is looked for under, in this
     /// order: `INFO@IP`, `INFO@=HOST`, `IP`, `=HOST`, the prefixes of the address, longest first, the

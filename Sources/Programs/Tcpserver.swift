@@ -15,15 +15,20 @@ func tcpserver(_ call: Call) throws(Failure) -> Outcome {
     var options = TCPServerOptions(host: "", port: "")
     var words = OptionReader(
         call.arguments, short: "dDvqQhHrRt:l:1UXx:u:g:b:B:c:pPoO",
-        long: newOptions + Options.words + Options.words(prefix: "child-"),
+        long: LongName.options + Options.words + Options.words(prefix: "child-"),
         messages: call.messages)
     var confinement = Confinement()
     while let option = words.next() {
         guard case .option(let letter, let value) = option else { throw Failure(usage: usage) }
         if options.common.take(letter, value) { continue }
         if try confinement.take(letter, value) { continue }
-        guard options.take(letter, value, call.environment) else { throw Failure(usage: usage) }
+        if let name = LongName(rawValue: letter.value) {
+            try options.take(name, value)
+        } else {
+            try options.take(letter, value, call.environment)
+        }
     }
+    try options.completeIdentity()
     try confinement.complete(&options)
     return try reporting(options.common.verbosity) { () throws(Failure) in
         let operands = call.arguments[words.operands...]
@@ -36,15 +41,39 @@ func tcpserver(_ call: Call) throws(Failure) -> Outcome {
     }
 }
 
-/// What ucspi-tcp has not, under long names only.
-private var newOptions: [LongOption] {
-    [
-        LongOption("reuse-port", letter: "ρ"),
-        LongOption("fast-open", takesArgument: true, letter: "φ"),
-        LongOption("defer-accept", takesArgument: true, letter: "δ"),
-        LongOption("proxy", takesArgument: true, letter: "π"),
-        LongOption("drain", letter: "ε"),
-    ]
+/// What ucspi-tcp has not, under long names only. The numbers are beyond any letter of a command line.
+private enum LongName: UInt32, CaseIterable {
+    case deferAccept = 0xE200
+    case drain
+    case fastOpen
+    case keepAlive
+    case proxy
+    case reusePort
+    case socketMode
+    case socketOwner
+
+    private var name: StaticString {
+        switch self {
+        case .deferAccept: "defer-accept"
+        case .drain: "drain"
+        case .fastOpen: "fast-open"
+        case .keepAlive: "keep-alive"
+        case .proxy: "proxy"
+        case .reusePort: "reuse-port"
+        case .socketMode: "socket-mode"
+        case .socketOwner: "socket-owner"
+        }
+    }
+
+    /// For `OptionReader`.
+    static var options: [LongOption] {
+        allCases.compactMap { name in
+            Unicode.Scalar(name.rawValue).map { letter in
+                LongOption(
+                    name.name, takesArgument: name != .drain && name != .reusePort, letter: letter)
+            }
+        }
+    }
 }
 
 /// The confinement of the server, and that of its programs beyond it.
@@ -67,15 +96,15 @@ private struct Confinement {
     /// Has the server do it.
     mutating func complete(_ options: inout TCPServerOptions) throws(Failure) {
         if confinesItself {
-            if own.identity.user != nil, options.user != 0 || options.group != 0 {
+            if own.identity.user != nil, options.user != nil || options.group != nil {
                 throw Failure("-u or -g, and --user", exitCode: 100)
             }
             // The change of user has its place among the steps: capabilities may have to outlive it.
-            if options.user != 0 {
-                let group = options.group == 0 ? CurrentProcess.group : options.group
-                own.identity.become(Account(user: options.user, group: group))
-                (options.user, options.group) = (0, 0)
+            if let user = options.user, let group = options.group {
+                own.identity.become(Account(user: user, group: group))
+                (options.user, options.group) = (nil, nil)
             }
+            options.umask = own.umask
             options.confine = { [own] () throws(Failure) in try own.apply(goesOn: true) }
         }
         if confinesChildren {
@@ -85,10 +114,10 @@ private struct Confinement {
 }
 
 extension TCPServerOptions {
-    /// Takes an option; false when its value makes no sense.
+    /// Takes an option that ucspi-tcp has too.
     fileprivate mutating func take(
-        _ letter: Unicode.Scalar, _ value: ByteString, _ call: Environment
-    ) -> Bool {
+        _ letter: Unicode.Scalar, _ value: ByteString, _ environment: Environment
+    ) throws(Failure) {
         let number = scanDecimal(value.bytes).value
         switch letter {
         case "b": backlog = Int32(truncatingIfNeeded: number)
@@ -98,28 +127,115 @@ extension TCPServerOptions {
         case "B": banner = value
         case "P": isParanoid = false
         case "p": isParanoid = true
-        case "U":
-            if let user = call["UID"] { self.user = id(user) }
-            if let group = call["GID"] { self.group = id(group) }
-        case "u": user = id(value)
-        case "g": group = id(value)
+        case "U": try takeIdentity(from: environment)
+        case "u": try take(user: value)
+        case "g": group = try TCPServerOptions.group(value)
         case "1": reportsPort = true
-        case "ρ": sharesPort = true
-        case "φ": fastOpen = Int32(clamping: number)
-        case "δ": deferAccept = Int32(clamping: number)
-        case "π":
-            for network in value.bytes.split(separator: UInt8(ascii: ",")) {
-                guard let network = TrustedNetwork(ByteString(network)) else { return false }
-                proxies.append(network)
-            }
-        case "ε": drains = true
         // -o and -O: Linux drops IP options by itself, and the original's call does nothing there.
         default: break
         }
-        return true
     }
 
-    private func id(_ text: ByteString) -> UInt32 {
-        UInt32(truncatingIfNeeded: scanDecimal(text.bytes).value)
+    /// Takes an option that only this tcpserver has.
+    fileprivate mutating func take(_ name: LongName, _ value: ByteString) throws(Failure) {
+        switch name {
+        case .deferAccept: deferAccept = try TCPServerOptions.seconds(value)
+        case .drain: drains = true
+        case .fastOpen: fastOpen = try TCPServerOptions.number(value, "--fast-open")
+        case .keepAlive: keepAlive = try TCPServerOptions.seconds(value)
+        case .proxy: try take(proxies: value)
+        case .reusePort: sharesPort = true
+        case .socketMode: socketMode = try TCPServerOptions.mode(value)
+        case .socketOwner: socketOwner = try TCPServerOptions.owner(value)
+        }
+    }
+
+    /// `NETWORK,…`, one of which may be `unix`.
+    private mutating func take(proxies list: ByteString) throws(Failure) {
+        for word in list.parts(separatedBy: UInt8(ascii: ",")) {
+            if word == "unix" {
+                trustsLocalProxies = true
+            } else if let network = TrustedNetwork(word) {
+                proxies.append(network)
+            } else {
+                throw Failure("bad network \(word)", exitCode: 100)
+            }
+        }
+    }
+
+    private static func number(_ text: ByteString, _ option: StaticString) throws(Failure) -> Int32
+    {
+        if let number = parseDecimal(text, within: 0...Int(Int32.max)) { return Int32(number) }
+        throw Failure("bad number for \(option): \(text)", exitCode: 100)
+    }
+
+    /// What the kernel takes for TCP_KEEPIDLE.
+    private static func seconds(_ text: ByteString) throws(Failure) -> Int32 {
+        if let number = parseDecimal(text, within: 0...32767) { return Int32(number) }
+        throw Failure("bad number of seconds \(text)", exitCode: 100)
+    }
+
+    private static func mode(_ text: ByteString) throws(Failure) -> UInt32 {
+        let digits = UInt8(ascii: "0")...UInt8(ascii: "7")
+        let mode = text.bytes.reduce(0) { $0 << 3 | UInt32($1 & 7) }
+        guard (1...4).contains(text.count), text.bytes.allSatisfy({ digits.contains($0) }),
+            mode <= 0o777
+        else { throw Failure("bad mode \(text)", exitCode: 100) }
+        return mode
+    }
+
+    // MARK: - Users and groups
+
+    /// `-U`: what envuidgid(1) has put in the environment.
+    private mutating func takeIdentity(from environment: Environment) throws(Failure) {
+        guard let user = environment["UID"] else {
+            throw Failure("-U: UID is not set", exitCode: 100)
+        }
+        self.user = try TCPServerOptions.user(user).user
+        if let group = environment["GID"] { self.group = try TCPServerOptions.group(group) }
+    }
+
+    private mutating func take(user text: ByteString) throws(Failure) {
+        user = try TCPServerOptions.user(text).user
+    }
+
+    /// Whoever becomes a user becomes the user's group too, unless another was given: root's group would
+    /// be left otherwise. A number without an account has the group of the same number.
+    fileprivate mutating func completeIdentity() throws(Failure) {
+        guard group == nil, let user else { return }
+        do throws(SystemError) { group = try Account.of(user: user)?.group ?? user } catch {
+            throw error.explained("unable to look up the group of user \(user)")
+        }
+    }
+
+    /// `USER` or `USER:GROUP`, names or numbers.
+    private static func owner(_ text: ByteString) throws(Failure) -> (user: UInt32, group: UInt32) {
+        guard let (name, group) = text.cut(at: UInt8(ascii: ":")) else {
+            let account = try user(text)
+            return (account.user, account.group)
+        }
+        return (try user(name).user, try self.group(group))
+    }
+
+    /// A number, or the name of an account.
+    private static func user(_ text: ByteString) throws(Failure) -> Account {
+        if let id = id(text) { return Account(user: id, group: id) }
+        do throws(SystemError) {
+            if let account = try Account.named(text) { return account }
+        } catch { throw error.explained("unable to look up user \(text)") }
+        throw Failure("no user \(text)", exitCode: 100)
+    }
+
+    private static func group(_ text: ByteString) throws(Failure) -> UInt32 {
+        if let id = id(text) { return id }
+        do throws(SystemError) {
+            if let group = try groupNamed(text) { return group }
+        } catch { throw error.explained("unable to look up group \(text)") }
+        throw Failure("no group \(text)", exitCode: 100)
+    }
+
+    /// The highest number means "as it is" to the kernel, and is none.
+    private static func id(_ text: ByteString) -> UInt32? {
+        parseDecimal(text, within: 0...Int(UInt32.max) - 1).map { UInt32($0) }
     }
 }

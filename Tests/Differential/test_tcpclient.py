@@ -7,7 +7,7 @@ import time
 import pytest
 
 import dns
-from apus import environment, run
+from apus import BIN, REFERENCE, environment, run
 from harness import Case, compare
 from network import private_network, read_all, reset, stuck_server, tcp_server
 
@@ -263,6 +263,37 @@ def test_a_name_server_that_fails():
     assert result.returncode == 111
     assert result.stderr.startswith(
         b"tcpclient: fatal: temporarily unable to figure out IP address for broken.example: ")
+
+
+LABEL = "x" * 64 + ".example"
+
+
+def test_a_label_that_no_query_can_have():
+    """As the original says it."""
+    text = b"tcpclient: fatal: temporarily unable to figure out IP address for %s: protocol error\n"
+    for tools in (BIN, REFERENCE):
+        result = run(tools / "tcpclient", "-RHl0", LABEL, "7000", "true")
+        assert (result.returncode, result.stderr) == (111, text % LABEL.encode()), tools
+
+
+def silence(server, query, is_tcp):
+    return None
+
+
+@pytest.mark.parametrize("answer", [dns.SERVFAIL, dns.NXDOMAIN, dns.REFUSED, silence],
+                         ids=["SERVFAIL", "NXDOMAIN", "REFUSED", "silence"])
+def test_a_broken_answer_about_ipv6_does_ipv4_no_harm(answer):
+    """It is not even waited for: IPv6 is asked about when no IPv4 address could be connected to."""
+    zone = {("good.example", "A"): ["127.0.0.1"], ("good.example", "AAAA"): answer,
+            ("six.example", "A"): answer if answer is not silence else dns.SERVFAIL,
+            ("six.example", "AAAA"): ["::1"]}
+    with private_network(hosts="\n", timeout=60), dns.Server(zone).running() as names:
+        with tcp_server(7000, lambda connection: None), tcp_server(7006, lambda connection: None, "::1"):
+            result = ours("-vRHl0", "good.example", "7000")
+            assert result.stderr == b"tcpclient: connected to 127.0.0.1 port 7000\n"
+            assert {kind for _, kind, _ in names.queries} == {"A"}
+            result = ours("-vRHl0", "six.example", "7006")
+            assert result.stderr == b"tcpclient: connected to ::1 port 7006\n"
 
 
 def test_the_hosts_file_counts():

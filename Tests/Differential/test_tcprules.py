@@ -249,3 +249,86 @@ def test_debian_reads_ours(tmp_path):
     assert check("10.0.0.127") == [b"rule 10.0.0.127:", b"deny connection"]
     assert check("10.0.0.128")[0] == b"rule 10.:"
     assert check("11.0.0.1")[0] == b"rule :"
+
+
+# --- the temporary file -------------------------------------------------------------------------
+
+
+def compiled(directory, *options, text=b":deny\n"):
+    return subprocess.run([BIN / "tcprules", *options, "rules.cdb", "rules.tmp"], input=text,
+                          capture_output=True, cwd=directory)
+
+
+@pytest.mark.parametrize("kind", ["symbolic", "dangling", "hard", "left over"])
+def test_no_link_is_followed(tmp_path, kind):
+    """Somebody else may have made rules.tmp: what it leads to stays as it is."""
+    target = tmp_path / "precious"
+    target.write_bytes(b"precious")
+    temporary = tmp_path / "rules.tmp"
+    if kind == "symbolic":
+        temporary.symlink_to(target)
+    elif kind == "dangling":
+        temporary.symlink_to(tmp_path / "not-there")
+    elif kind == "hard":
+        temporary.hardlink_to(target)
+    else:
+        temporary.write_bytes(b"x" * 10000)
+    assert compiled(tmp_path).returncode == 0
+    assert target.read_bytes() == b"precious"
+    assert not (tmp_path / "not-there").exists()
+    rules = tmp_path / "rules.cdb"
+    assert not rules.is_symlink() and rules.stat().st_nlink == 1
+    assert not temporary.exists() and not temporary.is_symlink()
+    assert rules.stat().st_mode & 0o777 == 0o644
+
+
+def test_a_temporary_name_that_cannot_be_had(tmp_path):
+    (tmp_path / "rules.tmp").mkdir()
+    result = compiled(tmp_path)
+    assert result.returncode == 111
+    assert result.stderr == b"tcprules: fatal: unable to create rules.tmp: is a directory\n"
+
+
+def test_rules_are_on_disk_before_they_have_their_name(tmp_path):
+    """A crash leaves the old rules or the new ones: write, fsync, rename, in this order."""
+    trace = tmp_path / "trace"
+    subprocess.run(["strace", "-qq", "-o", trace, "-e", "trace=openat,write,fsync,rename,renameat",
+                    BIN / "tcprules", "rules.cdb", "rules.tmp"], input=b"1.2.3.4:deny\n" * 5000,
+                   cwd=tmp_path, check=True)
+    calls = [line.split("(")[0] for line in trace.read_text().splitlines() if "ENOENT" not in line]
+    calls = calls[calls.index("openat"):]
+    assert calls[-2] == "fsync" and calls[-1].startswith("rename")
+    assert set(calls[1:-2]) == {"write"}
+    assert "O_EXCL|O_NOFOLLOW" in trace.read_text()
+
+
+def test_warnings(tmp_path):
+    text = b"10:deny\n10.:deny\n10.:allow\n*:deny\n1.2.3.4-1.2.3.9:deny\n:allow"
+    result = compiled(tmp_path, "-w", text=text)
+    assert result.returncode == 0
+    assert result.stderr == b"".join(
+        b"tcprules: warning: no client can match all of this line: %s\n" % line
+        for line in (b"10:deny", b"10.:allow", b"*:deny", b"1.2.3.4-1.2.3.9:deny"))
+    warned = (tmp_path / "rules.cdb").read_bytes()
+    result = compiled(tmp_path, text=text)
+    assert (result.returncode, result.stderr) == (0, b"")
+    assert (tmp_path / "rules.cdb").read_bytes() == warned
+
+
+def test_a_million_lines_take_what_the_original_takes(tmp_path):
+    """Not more than twice its memory and its time, with some allowance."""
+    text = tmp_path / "rules"
+    with open(text, "wb") as file:
+        for number in range(1_000_000):
+            file.write(b"10.%d.%d.%d:deny\n" % (number >> 16, number >> 8 & 255, number & 255))
+    used = {}
+    for tools, name in (REFERENCE, "theirs.cdb"), (BIN, "ours.cdb"):
+        with open(text, "rb") as rules:
+            process = subprocess.Popen([tools / "tcprules", name, "rules.tmp"], stdin=rules, cwd=tmp_path)
+            _, status, usage = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
+        assert process.returncode == 0
+        used[tools] = (usage.ru_maxrss, usage.ru_utime + usage.ru_stime)
+    assert subprocess.run(["cmp", "theirs.cdb", "ours.cdb"], cwd=tmp_path).returncode == 0
+    assert used[BIN][0] < 2 * used[REFERENCE][0] + 4096, used
+    assert used[BIN][1] < 2 * used[REFERENCE][1] + 0.5, used

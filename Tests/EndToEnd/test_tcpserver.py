@@ -194,7 +194,7 @@ def test_damaged_rules_let_nobody_in(tmp_path, options):
     with tcpserver(*options, "-x", "rules.cdb", child=("echo", "in"), cwd=tmp_path) as server:
         for text in damaged:
             rules.write_bytes(text)
-            # The one with another key is found to be damaged only by whom it is about.
+            # Whomever it is about: all of a file is looked at before it is used.
             assert talk(server.port, source="127.0.0.9")[0] == b""
         log = server.wait_for_log(rb"end \d+ status 28416\n", len(damaged))
         assert len(re.findall(rb"dropping connection, unable to read rules.cdb: protocol error\n",
@@ -519,7 +519,6 @@ def test_connections_per_prefix():
     with tcpserver(*FAST, host="::", child=HOLD, env=env) as server:
         first = held(server, 1, "127.0.9.1")
         assert talk(server.port, source="127.0.9.1")[0] == b""
-        # Whoever is denied counts until its child has ended.
         server.wait_for_log(rb"end \d+ status 25600\n")
         first += held(server, 1, "127.0.8.1")
         assert talk(server.port, source="127.0.7.1")[0] == b""
@@ -779,7 +778,7 @@ else:
     passed = open("/dev/null")
 os.dup2(passed.fileno(), 3)
 os.set_inheritable(3, True)
-os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS=count, LISTEN_FDNAMES="x")
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS=count, LISTEN_FDNAMES="x", LISTEN_PIDFDID="1")
 os.execv(sys.argv[4], sys.argv[4:])
 """
 

@@ -6,9 +6,12 @@ import Testing
 private func compile(_ text: String) throws -> [UInt8] {
     var compiler = AccessRuleCompiler()
     for line in text.split(separator: "\n", omittingEmptySubsequences: false) {
-        try compiler.add(Array((line + "\n").utf8)[...])
+        #expect(try compiler.add(Array((line + "\n").utf8)[...]))
     }
-    return try compiler.finish()
+    try compiler.complete()
+    var file: [UInt8] = []
+    let header = compiler.finish { file += $0 }
+    return header + file[header.count...]
 }
 
 /// What rules say to a connection: the key that was found and what its record holds.
@@ -16,6 +19,7 @@ private func access(
     _ rules: [UInt8], _ address: String, host: String? = nil, info: String? = nil
 ) throws -> String {
     var reader = try AccessRules(MemorySource(rules))
+    _ = try reader.verify()
     var said = ""
     let found = try reader.apply(
         AccessQuery(
@@ -133,7 +137,7 @@ private func access(
             var builder = CDBBuilder()
             let isAdded = builder.add(key: [], data: Array(data.utf8))
             #expect(isAdded)
-            let rules = builder.finish()
+            let rules = assemble(builder)
             #expect(throws: CDBError<MemorySource.Unreadable>.self) {
                 try access(rules, "1.2.3.4")
             }
@@ -163,5 +167,62 @@ private func access(
                 } catch is CDBError<MemorySource.Unreadable> {}
             }
         }
+    }
+
+    @Test("Lines that no client can match are told, and no others")
+    func unreachable() throws {
+        func unreachable(_ text: String) throws -> [String] {
+            var compiler = AccessRuleCompiler(findsUnreachable: true)
+            return try text.split(separator: "\n").map { String($0) }.filter {
+                try !compiler.add(Array($0.utf8)[...])
+            }
+        }
+        let good = """
+            # a comment
+            no colon
+            10.:allow
+            10.1.:deny
+            10.1.2.:deny
+            10.1.2.3:deny,A="b"
+            10.0.0.0/8:deny
+            10.0.0.0/9:deny
+            192.168.0-3.:allow
+            1.2.3.4-9:allow
+            [2001:db8::1]:deny
+            [2001:DB8:0::2]:deny
+            [2001:db8::]/32:deny
+            joe@1.2.3.4:allow
+            joe@[2001:db8::1]:allow
+            joe@=host.example:allow
+            a@b@1.2.3.4:deny
+            =host.example:allow
+            =.example:allow
+            =:allow
+            1000@unix:allow
+            unix:deny
+            :deny
+            """
+        #expect(try unreachable(good) == ["10.0.0.0/8:deny"])
+        let bad = """
+            10:deny
+            10.0.0:deny
+            *:deny
+             10.:deny
+            10.1.2.3.:deny
+            010.:deny
+            256.:deny
+            10.1.2.256:deny
+            1.2.3.4-1.2.3.9:deny
+            1.2.3.9-4:deny
+            1.2.3.250-999.:deny
+            joe@10.:deny
+            joe@=.example:deny
+            joe@=:deny
+            =Host.Example:deny
+            =host.example.:deny
+            localhost:deny
+            """
+        #expect(try unreachable(bad) == bad.split(separator: "\n").map { String($0) })
+        #expect(try unreachable("1.:allow\n1.:deny\n1.2.:deny\n") == ["1.:deny"])
     }
 }

@@ -7,6 +7,7 @@ struct MemorySource: CDBSource {
     private let storage: UnsafeMutableRawBufferPointer
     let count: Int
     var failsAfter = Int.max
+    private(set) var isScanned = false
 
     struct Unreadable: Error, Equatable {}
 
@@ -23,6 +24,15 @@ struct MemorySource: CDBSource {
         precondition(position >= 0 && count >= 0 && position + count <= self.count)
         return UnsafeRawBufferPointer(rebasing: storage[position..<(position + count)])
     }
+
+    mutating func expectScan(_ isScanned: Bool) { self.isScanned = isScanned }
+}
+
+/// The file that a builder lays out piece by piece.
+func assemble(_ builder: consuming CDBBuilder) -> [UInt8] {
+    var file: [UInt8] = []
+    let header = builder.finish { file += $0 }
+    return header + file[header.count...]
 }
 
 /// What a look-up says: the data, nil for no record, or an error.
@@ -30,6 +40,7 @@ func look(_ key: [UInt8], in bytes: [UInt8]) -> Result<[UInt8]?, CDBError<Memory
 {
     Result { () throws(CDBError<MemorySource.Unreadable>) -> [UInt8]? in
         var reader = try CDBReader(MemorySource(bytes))
+        try reader.verify { _ in }
         return try key.withUnsafeBufferPointer {
             (key) throws(CDBError<MemorySource.Unreadable>) -> [UInt8]? in
             try reader.find(UnsafeRawBufferPointer(key)).map { Array($0) }
@@ -44,7 +55,7 @@ func look(_ key: [UInt8], in bytes: [UInt8]) -> Result<[UInt8]?, CDBError<Memory
             let isAdded = builder.add(key: Array(key.utf8), data: Array(data.utf8))
             #expect(isAdded)
         }
-        return builder.finish()
+        return assemble(builder)
     }
 
     private func found(_ key: String, _ bytes: [UInt8]) -> String? {
@@ -86,7 +97,7 @@ func look(_ key: [UInt8], in bytes: [UInt8]) -> Result<[UInt8]?, CDBError<Memory
         var builder = CDBBuilder()
         let areAdded = builder.add(key: all, data: []) && builder.add(key: [], data: all)
         #expect(areAdded)
-        let bytes = builder.finish()
+        let bytes = assemble(builder)
         #expect(try look(all, in: bytes).get() == [])
         #expect(try look([], in: bytes).get() == all)
         #expect(try look([0], in: bytes).get() == nil)
@@ -121,6 +132,59 @@ func look(_ key: [UInt8], in bytes: [UInt8]) -> Result<[UInt8]?, CDBError<Memory
                 }
             }
         }
+    }
+
+    @Test("A file taken in pieces is the file taken at once")
+    func pieces() {
+        var (whole, inPieces) = (CDBBuilder(), CDBBuilder())
+        var file: [UInt8] = []
+        var pieces = 0
+        for number in 0..<20000 {
+            let key = Array("key\(number)".utf8)
+            let areAdded = whole.add(key: key, data: key) && inPieces.add(key: key, data: key)
+            #expect(areAdded)
+            inPieces.takeBlock {
+                file += $0
+                pieces += 1
+            }
+        }
+        let header = inPieces.finish {
+            file += $0
+            pieces += 1
+        }
+        #expect(pieces > 10)
+        #expect(header + file[header.count...] == assemble(whole))
+    }
+
+    @Test("Verifying visits every key, and finds records that no table leads to")
+    func verifying() throws {
+        let bytes = build((0..<300).map { ("key\($0)", "data\($0)") })
+        var reader = try CDBReader(MemorySource(bytes))
+        var visited: [String] = []
+        try reader.verify { visited.append(String(decoding: $0, as: UTF8.self)) }
+        #expect(visited == (0..<300).map { "key\($0)" })
+
+        // Two slots of one table exchanged: the entry may be behind a free slot then.
+        var found = 0
+        for slot in 0..<256 {
+            var swapped = bytes
+            let tables = Int(bytes[0]) | Int(bytes[1]) << 8
+            let first = tables + slot * 8
+            if first + 16 > bytes.count { break }
+            for offset in 0..<8 { swapped.swapAt(first + offset, first + 8 + offset) }
+            if swapped == bytes { continue }
+            var reader = try CDBReader(MemorySource(swapped))
+            do throws(CDBError<MemorySource.Unreadable>) { try reader.verify { _ in } } catch {
+                found += 1
+                continue
+            }
+            // Whole all the same: then nothing is hidden.
+            for number in 0..<300 {
+                let data = try Array("key\(number)".utf8).withUnsafeBytes { try reader.find($0) }
+                #expect(data != nil)
+            }
+        }
+        #expect(found > 50)
     }
 
     @Test("Zeros and noise are corrupt and never read outside the file")

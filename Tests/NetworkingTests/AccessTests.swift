@@ -27,8 +27,9 @@ import Testing
         options.allowsWithoutRules = allowsWithoutRules
         let connection = Connection(localPort: 1, remote: try address(peer), remotePort: 2)
         var edits: [UInt8] = []
+        var children = children
         return try Access(options, Environment(environment)).decide(
-            connection, children, nil, edits: &edits)
+            connection, &children, nil, edits: &edits)
     }
 
     @Test("Children are counted by address and by network")
@@ -46,11 +47,52 @@ import Testing
         #expect(children.count(for: try address("10.0.0.1"), prefix: 32) == 1)
     }
 
+    @Test("Whoever was denied counts neither at all nor for its network, and is still known")
+    func deniedChildren() throws {
+        var children = try children(["10.0.0.1", "10.0.0.1", "10.0.0.2"])
+        #expect(children.count(for: try address("10.0.0.1"), prefix: 32) == 2)
+        children.deny(10)
+        children.deny(10)
+        children.deny(99)
+        #expect(children.count == 2)
+        #expect(children.count(for: try address("10.0.0.1"), prefix: 32) == 1)
+        #expect(children.count(for: try address("10.0.0.1"), prefix: 24) == 2)
+        let wasKnown = children.remove(10)
+        #expect(wasKnown)
+        #expect(children.count == 2)
+        #expect(children.count(for: try address("10.0.0.1"), prefix: 32) == 1)
+        // At most a hundred go uncounted.
+        for pid in 100..<300 as Range<ProcessID> {
+            children.add(pid, for: try address("10.9.9.9"))
+            children.deny(pid)
+        }
+        #expect(children.count == 102)
+        #expect(children.count(for: try address("10.9.9.9"), prefix: 32) == 100)
+    }
+
+    @Test("The token of the rate is taken before the number of connections is looked at")
+    func rateFirst() throws {
+        let options = TCPServerOptions(host: "0", port: "0")
+        let access = Access(options, Environment(["MAXRATE=2/3600", "MAXCONNIP=0"]))
+        let connection = Connection(localPort: 1, remote: try address("10.0.0.1"), remotePort: 2)
+        let rates = RateTable()
+        var children = Children()
+        let denials = try (0..<4).map { _ in
+            var edits: [UInt8] = []
+            return try access.decide(connection, &children, rates, edits: &edits)
+        }
+        #expect(
+            denials.map { $0.denial?.suffix } == [
+                " MAXCONNIP:0", " MAXCONNIP:0", " MAXRATE:2/3600", " MAXRATE:2/3600",
+            ])
+        #expect(denials.map { $0.isHeld } == [true, true, false, false])
+    }
+
     @Test("MAXCONNIP and MAXCONNC deny at their count, 0 denies always, unset never")
     func connectionLimits() throws {
         let running = try children(["10.0.0.1", "10.0.0.2", "10.0.0.2"])
         func reason(_ peer: String, _ variables: ByteString...) throws -> ByteString? {
-            try decide(peer, variables, running).reason?.suffix
+            try decide(peer, variables, running).denial?.suffix
         }
         #expect(try reason("10.0.0.2") == nil)
         #expect(try reason("10.0.0.2", "MAXCONNIP=3") == nil)
@@ -72,8 +114,8 @@ import Testing
 
     @Test("A load above MAXLOAD denies, 0 turns it off")
     func loadLimit() throws {
-        #expect(try decide("10.0.0.1", ["MAXLOAD=0"]).reason == nil)
-        #expect(try decide("10.0.0.1", ["MAXLOAD=99999999"]).reason == nil)
+        #expect(try decide("10.0.0.1", ["MAXLOAD=0"]).denial == nil)
+        #expect(try decide("10.0.0.1", ["MAXLOAD=99999999"]).denial == nil)
     }
 
     @Test("The message of the reason replaces the general one when it is not empty")
@@ -87,15 +129,15 @@ import Testing
 
     @Test("Only a limit or a message holds the client")
     func holding() throws {
-        #expect(try !decide("10.0.0.1", ["DIEMSG=x"]).takesTime)
-        #expect(try decide("10.0.0.1", ["MAXCONNIP=0"]).takesTime)
+        #expect(try !decide("10.0.0.1", ["DIEMSG=x"]).isHeld)
+        #expect(try decide("10.0.0.1", ["MAXCONNIP=0"]).isHeld)
     }
 
     @Test("Rules that cannot be read let nobody in; a missing file does where that is wanted")
     func unreadable() throws {
         #expect(throws: SystemError.self) { try decide("10.0.0.1", [], rules: "/none/a.cdb") }
         #expect(
-            try decide("10.0.0.1", [], rules: "/none/a.cdb", allowsWithoutRules: true).reason == nil
+            try decide("10.0.0.1", [], rules: "/none/a.cdb", allowsWithoutRules: true).denial == nil
         )
         for call in ["open", "fstat"] {
             let seam = Seam()

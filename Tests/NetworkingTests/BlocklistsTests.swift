@@ -18,7 +18,9 @@ struct BlocklistsTests {
         let look = { (query: [UInt8], type: DNSRecordType) throws(LookUpError) in
             asked?(String(decoding: query, as: UTF8.self), type)
             guard let answer else { throw LookUpError() }
-            return answer
+            // A list of texts has no addresses here.
+            let hasTexts = !exceptions && !name.contains(UInt8(ascii: ":"))
+            return hasTexts && type == .address ? [] : answer
         }
         if exceptions {
             lists.consultExceptions(name, look)
@@ -145,6 +147,46 @@ struct BlocklistsTests {
         #expect(cache("127.0.0.1.10.0.0.2.") == ["127.0.0.1", "10.0.0.2"])
         #expect(cache("127.0.0.1.10.0") == ["127.0.0.1"])
         #expect(cache("x") == [] && cache("") == [] && cache("1.2.3") == [])
+    }
+
+    @Test(
+        "What means that a list refuses to answer, or that something else answers, is no listing",
+        arguments: [
+            [127, 255, 255, 254], [127, 255, 255, 255], [127, 255, 255, 0], [192, 0, 2, 1],
+            [10, 0, 0, 1],
+        ] as [[UInt8]])
+    func refusedLookUps(answer: [UInt8]) {
+        for (list, exceptions) in [("list:bad", false), ("good", true)] as [(ByteString, Bool)] {
+            var lists = Blocklists(client: "192.0.2.1", preset: nil)
+            lists.failsClosed = true
+            consult(&lists, list, [answer[...]], exceptions: exceptions)
+            #expect(reply(lists) == (exceptions ? nil : "451 temporary RBL lookup error"))
+            consult(&lists, "second", text("listed"))
+            #expect(
+                reply(lists) == (exceptions ? "451 listed" : "451 temporary RBL lookup error"))
+            lists = Blocklists(client: "192.0.2.1", preset: nil)
+            consult(&lists, list, [[127, 0, 0, 2], answer[...]], exceptions: exceptions)
+            #expect(reply(lists) == nil)
+        }
+        // A list of texts is asked for its addresses too once it has said something.
+        var lists = Blocklists(client: "192.0.2.1", preset: nil)
+        var asked: [DNSRecordType] = []
+        let look = { (_: [UInt8], type: DNSRecordType) throws(LookUpError) -> [ArraySlice<UInt8>] in
+            asked.append(type)
+            return type == .text ? self.text("Error: open resolver") : [answer[...]]
+        }
+        lists.consult("list", look)
+        #expect(reply(lists) == nil)
+        #expect(asked == [.text, .address])
+    }
+
+    @Test("A list of good clients that is asked too often knows nobody")
+    func exhaustedExceptions() {
+        var lists = Blocklists(client: "192.0.2.1", preset: nil)
+        lists.failsClosed = true
+        consult(&lists, "good", [[127, 0, 0, 255]], exceptions: true)
+        consult(&lists, "bad", text("listed"))
+        #expect(reply(lists) == "451 listed")
     }
 }
 

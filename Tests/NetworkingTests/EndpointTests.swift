@@ -30,9 +30,42 @@ import Testing
     func unnamed() throws {
         let any = IPAddress(ipv4: 7)
         for host in ["", "0"] as [ByteString] {
-            #expect(
-                try resolveHost(host, port: 25, unnamed: any) == [SocketAddress(any, port: 25)])
+            var found = try HostAddresses(host, port: 25, unnamed: any)
+            #expect(try found.next() == [SocketAddress(any, port: 25)])
+            #expect(try found.next() == nil)
         }
+    }
+
+    @Test("Literals of a family that is not wanted are no addresses")
+    func families() throws {
+        var found = try HostAddresses("::1", port: 25, unnamed: IPAddress(ipv4: 0), [.ipv4])
+        #expect(throws: Failure.self) { try found.next() }
+    }
+
+    @Test("A name that no server can be asked for is a failure of the protocol, at once")
+    func longNames() {
+        let long = String(repeating: "a", count: 64)
+        let label = String(repeating: "b", count: 62) + "."
+        for name in ["\(long).example", "x.\(long)", String(repeating: label, count: 5)] {
+            let error: Failure? = {
+                do throws(Failure) {
+                    _ = try HostAddresses(
+                        ByteString(name), port: 25, unnamed: IPAddress(ipv4: 0))
+                    return nil
+                } catch { return error }
+            }()
+            #expect(error?.errno == .protocolError)
+            #expect(
+                error?.text == "temporarily unable to figure out IP address for \(ByteString(name))"
+            )
+        }
+    }
+
+    @Test("What is no letter of a host's name is escaped")
+    func escaping() {
+        #expect(escapedHostName("a-b_c.example.9") == "a-b_c.example.9")
+        #expect(escapedHostName("a b\n%:=\\") == "a\\040b\\012\\045\\072\\075\\134")
+        #expect(escapedHostName(ByteString([0xff, 0x41])) == "\\377\\101")
     }
 
     @Test("A number is a port, wrapping at 65536; a name is looked up; the rest is refused")

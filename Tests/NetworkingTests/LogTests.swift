@@ -46,7 +46,7 @@ import Testing
         for (reason, suffix) in [
             (.limit(.load, "123"), " MAXLOAD:123"), (.limit(.address, "5"), " MAXCONNIP:5"),
             (.limit(.network, "0"), " MAXCONNC:0"), (.limit(.rate, "9/60"), " MAXRATE:9/60"),
-        ] as [(Limits.Reason, ByteString)] {
+        ] as [(Denial, ByteString)] {
             let line = lines { $0.decided(17, connection(nil, nil), reason) }
             #expect(line == "\(start)\(suffix)\n")
         }

@@ -38,6 +38,9 @@ public struct OpenMode: Sendable {
     /// For writing from the start, emptied, created 0644.
     public static let truncate = OpenMode(
         flags: O_WRONLY | O_TRUNC | O_CREAT | O_NONBLOCK, permissions: 0o644)
+    /// For writing, created 0644; throws EEXIST when there is something by that name, a link too.
+    public static let createNew = OpenMode(
+        flags: O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, permissions: 0o644)
     /// A directory, for reading its entries.
     public static let directory = OpenMode(flags: O_RDONLY | O_DIRECTORY)
     /// Whatever it is, only as a name for it.
@@ -80,6 +83,8 @@ public struct FileStatus: Equatable, Sendable {
     public let user: UInt32
     /// Owning group.
     public let group: UInt32
+    /// When its content, or what else is told here, was changed last: nanoseconds since 1970.
+    public let changed: Int64
 
     /// Whether it is a directory.
     public var isDirectory: Bool { mode & UInt32(S_IFMT) == UInt32(S_IFDIR) }
@@ -93,6 +98,12 @@ public struct FileStatus: Equatable, Sendable {
     public var isCharacterDevice: Bool { mode & UInt32(S_IFMT) == UInt32(S_IFCHR) }
     /// Whether it is a symbolic link.
     public var isLink: Bool { mode & UInt32(S_IFMT) == UInt32(S_IFLNK) }
+    /// Whether any further change would be told from this state: the kernel's clock for files moves on
+    /// in steps of some milliseconds. `now` is the time of day.
+    public func isSettled(at now: (seconds: Int64, nanoseconds: UInt32)) -> Bool {
+        now.seconds * 1_000_000_000 + Int64(now.nanoseconds) - changed > 50_000_000
+    }
+
     /// Whether it is a socket.
     public var isSocket: Bool { mode & UInt32(S_IFMT) == UInt32(S_IFSOCK) }
 
@@ -104,6 +115,7 @@ public struct FileStatus: Equatable, Sendable {
         changed = status.changed
         user = status.user
         group = status.group
+        changed = status.changed
     }
 }
 

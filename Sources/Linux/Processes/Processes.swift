@@ -242,8 +242,9 @@ public enum CurrentProcess {
         _ = try Kernel.call("setsid") { setsid() }
     }
 
-    /// Sets the file mode creation mask. umask(2).
-    public static func setUmask(_ mask: UInt32) { _ = umask(mask) }
+    /// Sets the file mode creation mask; returns what it was. umask(2).
+    @discardableResult
+    public static func setUmask(_ mask: UInt32) -> UInt32 { umask(mask) }
 
     /// Sets the nice value, from -20, the most favourable, to 19. setpriority(2).
     public static func setNice(_ value: Int32) throws(SystemError) {

@@ -7,7 +7,7 @@ import CLinux
 ///
 /// Nothing is written by both. The child has its slot, which is not touched until the kernel says that
 /// the child is done with it, and no libc, whose errno would be ours. What else it reads, the vectors
-/// of the program, never changes.
+/// of the program, never changes. With no slot left, or no memory for one, children are waited for.
 public final class ProgramStarter {
     private let program: PreparedProgram
     private let limit: Int

@@ -25,6 +25,17 @@ public struct Account: Equatable, Sendable {
         }
     }
 
+    /// The account of a user; nil when the database has none. getpwuid_r(3).
+    public static func of(user: UInt32) throws(SystemError) -> Account? {
+        var entry = passwd()
+        var found: UnsafeMutablePointer<passwd>?
+        return try lookUp("getpwuid") {
+            getpwuid_r(user, &entry, $0, $1, &found)
+        } found: {
+            found == nil ? nil : Account(user: entry.pw_uid, group: entry.pw_gid)
+        }
+    }
+
     /// The name of a user; nil when the database has none. getpwuid_r(3).
     public static func name(of user: UInt32) throws(SystemError) -> ByteString? {
         var entry = passwd()

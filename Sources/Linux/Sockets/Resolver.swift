@@ -12,12 +12,26 @@ public enum ResolverError: Error, Equatable {
     case temporary(Errno)
 }
 
-/// The TCP addresses of a host, in the resolver's order, IPv4 first, all with `port`. The name may be
-/// an address; with `isAddress` it must be one, and nobody is asked. getaddrinfo(3).
+/// One of the two kinds of IP addresses.
+public enum AddressFamily: Sendable, CaseIterable {
+    /// Addresses of 32 bits, A records.
+    case ipv4
+    /// Addresses of 128 bits, AAAA records.
+    case ipv6
+}
+
+/// The TCP addresses of a host, in the resolver's order, all with `port`. Only those of `family` are asked
+/// for, if one is given: where the answer for one family is broken, the other's is not lost. The name may
+/// be an address; with `isAddress` it must be one, and nobody is asked. getaddrinfo(3).
 public func addresses(
-    of host: ByteString, port: UInt16, isAddress: Bool = false
+    of host: ByteString, _ family: AddressFamily? = nil, port: UInt16, isAddress: Bool = false
 ) throws(ResolverError) -> [SocketAddress] {
     var hints = addrinfo()
+    switch family {
+    case nil: hints.ai_family = AF_UNSPEC
+    case .ipv4: hints.ai_family = AF_INET
+    case .ipv6: hints.ai_family = AF_INET6
+    }
     hints.ai_flags = isAddress ? AI_NUMERICHOST : 0
     hints.ai_socktype = Int32(CL_SOCK_STREAM)
     var list: UnsafeMutablePointer<addrinfo>?
@@ -36,7 +50,7 @@ public func addresses(
         }
         next = entry.ai_next
     }
-    return found.filter { !$0.isIPv6 } + found.filter { $0.isIPv6 }
+    return found
 }
 
 /// The name of the host at an address. When no name server can be reached, it is not waited for.

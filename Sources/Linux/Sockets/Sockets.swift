@@ -126,11 +126,21 @@ public enum SocketOption {
     case deferAccept
     /// How many bytes there must be for the socket to be readable. SO_RCVLOWAT.
     case leastReadable
+    /// Ask an other end that is silent whether it is still there. SO_KEEPALIVE.
+    case keepAlive
+    /// The seconds of silence after which it is asked first. TCP_KEEPIDLE.
+    case keepAliveAfter
+    /// The seconds between two questions. TCP_KEEPINTVL.
+    case keepAliveInterval
+    /// How many questions without an answer end the connection. TCP_KEEPCNT.
+    case keepAliveCount
 
     var level: Int32 {
         switch self {
-        case .reuseAddress, .reusePort, .leastReadable: SOL_SOCKET
-        case .noDelay, .fastOpen, .deferAccept: Int32(CL_IPPROTO_TCP)
+        case .reuseAddress, .reusePort, .leastReadable, .keepAlive: SOL_SOCKET
+        case .noDelay, .fastOpen, .deferAccept, .keepAliveAfter, .keepAliveInterval,
+            .keepAliveCount:
+            Int32(CL_IPPROTO_TCP)
         case .onlyIPv6: Int32(CL_IPPROTO_IPV6)
         }
     }
@@ -144,6 +154,10 @@ public enum SocketOption {
         case .fastOpen: TCP_FASTOPEN
         case .deferAccept: TCP_DEFER_ACCEPT
         case .leastReadable: SO_RCVLOWAT
+        case .keepAlive: SO_KEEPALIVE
+        case .keepAliveAfter: TCP_KEEPIDLE
+        case .keepAliveInterval: TCP_KEEPINTVL
+        case .keepAliveCount: TCP_KEEPCNT
         }
     }
 }

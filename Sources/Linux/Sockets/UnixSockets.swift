@@ -25,6 +25,16 @@ public func bind(_ socket: borrowing Descriptor, toPath path: ByteString) throws
     _ = try Kernel.call("bind", path) { withUnixAddress(path) { systemBind(number, $0, $1) } }
 }
 
+/// Changes who owns the socket at `path`, which is no link and nothing else. fchownat(2).
+public func setOwner(ofSocketAt path: ByteString, user: UInt32, group: UInt32) throws(SystemError) {
+    let file = try openFile(path, OpenMode(flags: O_PATH | O_NOFOLLOW))
+    guard try status(of: file.number).isSocket else {
+        throw SystemError("chown", .notSocket, subject: path)
+    }
+    let number = file.number
+    _ = try Kernel.call("chown", path) { fchownat(number, "", user, group, AT_EMPTY_PATH) }
+}
+
 /// Connects to the UNIX-domain socket at `path`. connect(2).
 public func connect(_ socket: borrowing Descriptor, toPath path: ByteString) throws(SystemError) {
     let number = socket.number
