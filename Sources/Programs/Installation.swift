@@ -99,7 +99,7 @@ struct Installation {
     private func writeBinary() throws(Failure) {
         let content = try content(of: Installation.runningBinary)
         let temporary = try freeName()
-        let file = try createFile(temporary, mode: .create)
+        let file = try createFile(temporary)
         do throws(SystemError) { try setPermissions(file, 0o755) } catch {
             throw error.explained("unable to set permissions of \(temporary)")
         }
