@@ -130,11 +130,11 @@ extension SuperviseDirectory {
 
     /// A file that was not there; what has its name is removed.
     private borrowing func create(_ file: File) throws(SystemError) -> Descriptor {
-        do throws(SystemError) { return try openFile(file.name, .create, in: directory) } catch {
+        do throws(SystemError) { return try openFile(file.name, .createNew, in: directory) } catch {
             if error.errno != .exists { throw error }
         }
         try removeFile(file.name, in: directory)
-        return try openFile(file.name, .create, in: directory)
+        return try openFile(file.name, .createNew, in: directory)
     }
 
     /// Overwrites the status file, unless it may be another file's name, put here by somebody else.

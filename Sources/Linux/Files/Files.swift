@@ -47,10 +47,6 @@ public struct OpenMode: Sendable {
     public static let path = OpenMode(flags: O_PATH)
     /// A directory, only as a place for relative paths.
     public static let place = OpenMode(flags: O_PATH | O_DIRECTORY)
-    /// For writing a file that is not there yet, created 0644; EEXIST for anything that is, a link
-    /// among it.
-    public static let create = OpenMode(
-        flags: O_WRONLY | O_CREAT | O_EXCL | O_NONBLOCK, permissions: 0o644)
 
     /// The same, but a symbolic link as the last component throws ELOOP, or ENOTDIR where a directory
     /// is asked for. O_NOFOLLOW.
@@ -83,8 +79,6 @@ public struct FileStatus: Equatable, Sendable {
     public let user: UInt32
     /// Owning group.
     public let group: UInt32
-    /// When its content, or what else is told here, was changed last: nanoseconds since 1970.
-    public let changed: Int64
 
     /// Whether it is a directory.
     public var isDirectory: Bool { mode & UInt32(S_IFMT) == UInt32(S_IFDIR) }
@@ -112,7 +106,6 @@ public struct FileStatus: Equatable, Sendable {
         size = Int(status.size)
         links = Int(status.links)
         mode = status.mode
-        changed = status.changed
         user = status.user
         group = status.group
         changed = status.changed
