@@ -3,10 +3,15 @@ import Bytes
 /// Setting up what of an entry is not supervised, step by step: wait until it is filled, look for `log`, make the pipe,
 /// open logger and service.
 extension Conductor {
-    /// Goes on with every pair whose time has come.
+    /// With so many entries it goes on at a time, so that a thousand new ones hold up nothing else.
+    private static let mostAtOnce = 32
+
+    /// Goes on with the pairs whose time has come; if there are many, with the rest when it is asked again.
     mutating func completePairs(at now: Moment) -> [Action] {
         var actions: [Action] = []
-        for index in pairs.indices { actions += complete(PairID(index), at: now) }
+        for index in pairs.indices where actions.count < Conductor.mostAtOnce {
+            actions += complete(PairID(index), at: now)
+        }
         return actions
     }
 

@@ -79,7 +79,7 @@ final class Performer {
         pipes.indices.contains(pair.index) ? pipes[pair.index] : nil
     }
 
-    /// Why a child that ended with 111 never became its program, as errno; 0 when it did.
+    /// Why a child that has ended never became its program, as errno; 0 when it did. To be asked of every child.
     func startError(of pid: ProcessID) -> Int32 { starters.failure(of: pid)?.code ?? 0 }
 
     // MARK: - The scan directory

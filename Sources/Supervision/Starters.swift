@@ -5,8 +5,10 @@ import Services
 
 /// Starts services and the main command without ever waiting for a file system.
 final class Starters {
-    /// As many children may be on their way to become programs at a time.
-    private static let most = 32
+    /// As many children may be on their way to become programs at a time; each borrows a few KiB.
+    private static let most = 8
+    /// What they have to know besides: three descriptors.
+    private static let room = 64
 
     private let run: ProgramStarter
     private let command: ProgramStarter?
@@ -21,8 +23,10 @@ final class Starters {
         run = ProgramStarter(
             PreparedProgram(
                 Invocation("./run", arguments: ["./run"], environment: configuration.environment)),
-            count: Starters.most)
-        command = configuration.command.map { ProgramStarter(PreparedProgram($0), count: 1) }
+            count: Starters.most, room: Starters.room)
+        command = configuration.command.map {
+            ProgramStarter(PreparedProgram($0), count: 1, room: Starters.room)
+        }
         null = configuration.nullInput ? try Starters.openNull() : nil
         // Only what is open by now costs a child anything.
         do throws(SystemError) { lent = try LentDescriptors() } catch { lent = nil }
@@ -74,6 +78,7 @@ final class Starters {
         standing == .command ? command : run
     }
 
-    /// Why the child `pid`, which ended with 111, did not become its program; nil if it did. Asked once.
+    /// Why the child `pid`, which has ended, did not become its program; nil if it did. To be asked once of every
+    /// child.
     func failure(of pid: ProcessID) -> Errno? { run.failure(of: pid) ?? command?.failure(of: pid) }
 }

@@ -213,7 +213,7 @@ public final class Supervisor {
         for _ in 0..<Bound.deaths {
             switch try reap() {
             case .ended(let pid, let status):
-                let error = status.exitCode == 111 ? performer.startError(of: pid) : 0
+                let error = performer.startError(of: pid)
                 take(.died(pid: pid, Death(status: status.raw, startError: error)))
             case .resumed: break
             case .nothingYet:

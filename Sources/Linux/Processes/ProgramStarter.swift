@@ -11,11 +11,14 @@ import CLinux
 public final class ProgramStarter {
     private let program: PreparedProgram
     private let limit: Int
+    private let room: Int
     private var slots: [Slot] = []
 
-    /// Starts `program`, at most `count` children at a time being on their way.
-    public init(_ program: PreparedProgram, count: Int = 16) {
+    /// Starts `program`, at most `count` children at a time being on their way, each with `room` bytes for
+    /// what is particular to it. Without edits of the environment nearly none are needed.
+    public init(_ program: PreparedProgram, count: Int = 16, room: Int = 8192) {
         self.program = program
+        self.room = room
         limit = count
         slots.reserveCapacity(count)
     }
@@ -47,13 +50,13 @@ public final class ProgramStarter {
     /// A slot is made when so many children are on their way for the first time.
     private func freeSlot() -> Int? {
         if let index = slots.firstIndex(where: { $0.isFree }) { return index }
-        guard slots.count < limit, let slot = Slot() else { return nil }
+        guard slots.count < limit, let slot = Slot(room: room) else { return nil }
         slots.append(slot)
         return slots.count - 1
     }
 
-    /// Why the child `pid`, which ended with 111, did not become the program; nil if it did. Asked
-    /// once.
+    /// Why the child `pid`, which has ended, did not become the program; nil if it did. To be asked once of
+    /// every child: until then a failed one keeps its slot.
     public func failure(of pid: ProcessID) -> Errno? {
         for slot in slots where slot.pid == pid && slot.request.pointee.failure != 0 {
             let failure = Errno(slot.request.pointee.failure)
@@ -66,16 +69,19 @@ public final class ProgramStarter {
 
 /// What one child borrows: a block with its request, the text that this points to, and its stack.
 private struct Slot {
-    private static let (dataSize, stackSize) = (8192, 8192)
+    /// spawn.c needs less than 3 KiB, most of it for an announcement.
+    private static let stackSize = 4096
 
     private let memory: UnsafeMutableRawPointer
+    private let dataSize: Int
     let request: UnsafeMutablePointer<cl_spawn_request>
     var pid: ProcessID = 0
 
     /// The memory is never freed: the program that starts others does so for as long as it runs. Nil when
     /// there is none.
-    init?() {
-        guard let memory = malloc(Slot.dataSize + Slot.stackSize) else { return nil }
+    init?(room: Int) {
+        dataSize = MemoryLayout<cl_spawn_request>.stride + (room + 15) & ~15
+        guard let memory = malloc(dataSize + Slot.stackSize) else { return nil }
         self.memory = memory
         request = memory.bindMemory(to: cl_spawn_request.self, capacity: 1)
         request.initialize(to: cl_spawn_request())
@@ -87,7 +93,7 @@ private struct Slot {
         let blocked = try SignalSet.all.block()
         let result = Result { () throws(SystemError) -> ProcessID in
             try Kernel.call("spawn", retry: false) {
-                cl_spawn_beside(request, memory + Slot.dataSize + Slot.stackSize)
+                cl_spawn_beside(request, memory + (dataSize + Slot.stackSize) & ~15)
             }
         }
         try blocked.block()
@@ -102,24 +108,27 @@ private struct Slot {
         _ program: PreparedProgram, _ edits: [UInt8], _ setup: ChildSetup, _ announcement: [UInt8]
     ) -> Bool {
         let pointer = MemoryLayout<UnsafeMutablePointer<CChar>?>.stride
-        let vectors = program.entries(for: edits.count) * pointer
+        let vectors = edits.isEmpty ? 0 : program.entries(for: edits.count) * pointer
         let texts = edits.count + announcement.count + setup.descriptors.count * 4
         var place = memory + MemoryLayout<cl_spawn_request>.stride
-        guard place + vectors + texts <= memory + Slot.dataSize else { return false }
+        guard place + vectors + texts <= memory + dataSize else { return false }
 
         let environment = place.assumingMemoryBound(to: UnsafeMutablePointer<CChar>?.self)
         place += vectors
         let descriptors = copy(setup.descriptors, to: &place).assumingMemoryBound(to: Int32.self)
         let text = copy(announcement, to: &place).assumingMemoryBound(to: CChar.self)
-        program.layOut(
-            UnsafeRawBufferPointer(start: copy(edits, to: &place), count: edits.count),
-            to: environment)
+        if !edits.isEmpty {
+            program.layOut(
+                UnsafeRawBufferPointer(start: copy(edits, to: &place), count: edits.count),
+                to: environment)
+        }
 
         request.pointee = spawnRequest(
             setup, UnsafeBufferPointer(start: descriptors, count: setup.descriptors.count))
         request.pointee.paths = program.invocation.candidates.constantPointer
         request.pointee.arguments = UnsafePointer(program.invocation.arguments.pointer)
-        request.pointee.environment = UnsafePointer(environment)
+        request.pointee.environment = UnsafePointer(
+            edits.isEmpty ? program.invocation.environment.pointer : environment)
         request.pointee.announcement = UnsafePointer(text)
         request.pointee.announcement_length = Int32(announcement.count)
         return true

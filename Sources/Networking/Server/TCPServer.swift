@@ -158,7 +158,7 @@ public struct TCPServer: ~Copyable {
 
     private mutating func noteEnd(of pid: ProcessID, _ status: ExitStatus) {
         guard children.remove(pid) else { return }
-        if status.exitCode == 111, let errno = starter.failure(of: pid) {
+        if let errno = starter.failure(of: pid) {
             warn("dropping connection, unable to run \(program.program)", errno)
         }
         log.ended(pid, status)
