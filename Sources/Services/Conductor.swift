@@ -68,6 +68,7 @@ public struct Conductor: Equatable, Sendable {
     public mutating func handle(_ event: Event, at now: Moment) -> [Action] {
         if isOver { return [] }
         var actions = respond(to: event, at: now)
+        if isOver { return actions }
         if stop != nil { actions += advanceStop(at: now) } else { actions += endIfNothingIsLeft() }
         return actions
     }
