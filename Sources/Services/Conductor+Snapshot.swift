@@ -7,18 +7,23 @@ extension Conductor {
     /// The version that is written, and the only one that is read.
     static let snapshotVersion: UInt32 = 1
     private static let magic: UInt32 = 0x7375_7061  // "apus"
-    private static let headerSize = 20
+    static let headerSize = 20
 
     /// All that there is to remember.
     public func snapshot() -> [UInt8] {
         var body = SnapshotWriter()
         write(to: &body)
+        return Conductor.sealed(body: body.bytes[...])
+    }
+
+    /// The bytes with the header that belongs to them.
+    static func sealed(body: ArraySlice<UInt8>) -> [UInt8] {
         var header = SnapshotWriter()
-        header.write(Conductor.magic)
-        header.write(Conductor.snapshotVersion)
-        header.write(UInt32(body.bytes.count))
-        header.write(Conductor.checksum(body.bytes[...]))
-        return header.bytes + body.bytes
+        header.write(magic)
+        header.write(snapshotVersion)
+        header.write(UInt32(body.count))
+        header.write(checksum(body))
+        return header.bytes + body
     }
 
     /// Goes on from a snapshot; bytes after it do not matter.
@@ -85,16 +90,21 @@ extension Conductor {
         for index in services.indices {
             guard let service = services[index] else { continue }
             let id = ServiceID(index)
-            if service.machine.pid != 0 { processes[service.machine.pid] = id }
+            let pid = service.machine.pid
+            if pid != 0, processes.updateValue(id, forKey: pid) != nil { throw .damaged }
             switch service.standing {
             case .main(let pair) where pairs[pair.index]?.service != id: throw .damaged
             case .logger(let pair) where pairs[pair.index]?.logger != id: throw .damaged
             default: break
             }
         }
-        for case .some(let pair) in pairs.places {
-            for id in [pair.service, pair.logger] {
-                if let id, services[id.index] == nil { throw .damaged }
+        for index in pairs.indices {
+            guard let pair = pairs[index] else { continue }
+            if let id = pair.service, services[id.index]?.standing != .main(PairID(index)) {
+                throw .damaged
+            }
+            if let id = pair.logger, services[id.index]?.standing != .logger(PairID(index)) {
+                throw .damaged
             }
         }
     }
@@ -118,6 +128,7 @@ extension Conductor.Configuration {
             single: single, hasScanDirectory: hasScanDirectory, command: command,
             stopLimit: try reader.number(), stopReserve: try reader.number(),
             reachesOthers: try reader.flag())
+        guard max(stopLimit, stopReserve) <= StopPlan.longest else { throw .damaged }
     }
 }
 
@@ -131,5 +142,6 @@ extension StopPlan {
     fileprivate init(from reader: inout SnapshotReader, _ bounds: Bounds) throws(SnapshotError) {
         guard let phase = Phase(rawValue: try reader.number()) else { throw .damaged }
         self.init(phase: phase, start: try reader.number(), end: try reader.number(), bounds)
+        guard start <= end, end <= 2 * StopPlan.longest else { throw .damaged }
     }
 }

@@ -84,7 +84,7 @@ extension Conductor {
         switch step {
         case .killServices:
             hasKilled = true
-            let time = now.nanoseconds - (stop?.start ?? now.nanoseconds)
+            let time = now.nanoseconds - min(stop?.start ?? now.nanoseconds, now.nanoseconds)
             return [.say(.killing(namesUp, after: time))] + kill(loggers: false, at: now)
         case .terminateOthers:
             return [.signalOthers([.terminate, .continue], sparing: loggerProcesses)]

@@ -49,7 +49,14 @@ struct Table<Element> {
 
     subscript(index: Int) -> Element? {
         get { places.indices.contains(index) ? places[index] : nil }
-        _modify { yield &places[index] }
+        _modify {
+            if places.indices.contains(index) {
+                yield &places[index]
+            } else {
+                var nothing: Element?
+                yield &nothing
+            }
+        }
     }
 
     /// Adds an element; returns its place.

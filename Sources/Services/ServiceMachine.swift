@@ -244,7 +244,10 @@ extension ServiceMachine {
         case 0: state = .down
         case 1: state = .waiting(until: try reader.number())
         case 2: state = .starting
-        case 3: state = .up(pid: try reader.number())
+        case 3:
+            let pid: Int32 = try reader.number()
+            guard pid > 0 else { throw .damaged }
+            state = .up(pid: pid)
         case 4: state = .over
         default: throw .damaged
         }

@@ -19,6 +19,9 @@ struct StopPlan: Equatable {
         var reachesOthers: Bool
     }
 
+    /// No limit and no reserve is longer than this, some 146 years.
+    static let longest = UInt64.max / 4
+
     /// What is still there.
     struct Remainder: Equatable {
         /// Whether a service or the main command has a process.
@@ -51,7 +54,7 @@ struct StopPlan: Equatable {
     init(start: UInt64, _ bounds: Bounds) {
         self.start = start
         self.bounds = bounds
-        end = start + bounds.limit
+        end = start + min(bounds.limit, StopPlan.longest)
     }
 
     /// A stop that has begun before.
@@ -90,12 +93,12 @@ struct StopPlan: Equatable {
     /// Somebody asks again: services are killed now, and what comes after them gets no more than its reserve. Once
     /// they are gone, everything is killed now.
     mutating func hurry(at now: UInt64) {
-        let rest = phase == .services ? bounds.reserve : 0
+        let rest = phase == .services ? min(bounds.reserve, StopPlan.longest) : 0
         end = min(end, now + rest)
     }
 
     private func reserve(quarters: UInt64) -> UInt64 {
-        let time = bounds.reserve * quarters / 4
+        let time = bounds.reserve / 4 * quarters
         return end - min(end, time)
     }
 

@@ -5,6 +5,7 @@ import Services
 /// What the simulated kernel makes of actions.
 extension World {
     func perform(_ action: Action) throws -> Event? {
+        try require(!isOver, "something is done after the end")
         switch action {
         case .list: return list()
         case .inspect(let pair, let name, let identity): return inspect(pair, name, identity)
