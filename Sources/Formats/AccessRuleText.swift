@@ -25,6 +25,8 @@ public struct AccessRuleCompiler {
     private var builder = CDBBuilder()
     private var deferred: [Deferred] = []
     private var hasPrefixLength = [Bool](repeating: false, count: 129)
+    /// The data of the line's records.
+    private var data: [UInt8] = []
     /// The keys so far, if lines that no client can match are to be found.
     private var keys: Set<[UInt8]>?
     /// How many keys the line has that somebody can match, and how many others.
@@ -41,9 +43,7 @@ public struct AccessRuleCompiler {
         if line.first == UInt8(ascii: "#") { return true }
         let text = withoutTrailingBlanks(line)
         guard let colon = addressEnd(text) else { return true }
-        guard let data = instructions(text[(colon + 1)...]) else {
-            throw .unparsable(Array(text))
-        }
+        guard readInstructions(text[(colon + 1)...]) else { throw .unparsable(Array(text)) }
         (reachable, unreachable) = (0, 0)
         try add(address: text[..<colon], data: data, line: text)
         return keys == nil || reachable > 0 && unreachable == 0
@@ -103,7 +103,8 @@ public struct AccessRuleCompiler {
     /// Where the colon after the address is: the first one outside the brackets of an IPv6 address.
     private func addressEnd(_ line: ArraySlice<UInt8>) -> Int? {
         guard let colon = line.firstIndex(of: UInt8(ascii: ":")) else { return nil }
-        guard let open = bracket(line[..<colon]),
+        let address = line[..<colon]
+        guard address.contains(UInt8(ascii: "[")), let open = bracket(address),
             let close = line[open...].firstIndex(of: UInt8(ascii: "]")),
             IPAddress(line[(open + 1)..<close]) != nil
         else { return colon }
@@ -119,30 +120,31 @@ public struct AccessRuleCompiler {
         return at + 1
     }
 
-    /// The data of a record; nil when the text after the address does not parse.
-    private func instructions(_ text: ArraySlice<UInt8>) -> [UInt8]? {
-        var data: [UInt8] = []
+    /// Puts the data of a record in `data`; returns false when the text after the address does not parse.
+    private mutating func readInstructions(_ text: ArraySlice<UInt8>) -> Bool {
+        data.removeAll(keepingCapacity: true)
         var rest = text
         if rest.begins(with: "deny") {
-            data += [UInt8(ascii: "D"), 0]
+            data.append(UInt8(ascii: "D"))
+            data.append(0)
             rest = rest.dropFirst(4)
         } else if rest.begins(with: "allow") {
             rest = rest.dropFirst(5)
         } else {
-            return nil
+            return false
         }
         while let first = rest.first {
             guard first == UInt8(ascii: ","),
                 let equals = rest.firstIndex(of: UInt8(ascii: "=")), equals + 1 < rest.endIndex,
                 let close = rest[(equals + 2)...].firstIndex(of: rest[equals + 1])
-            else { return nil }
+            else { return false }
             data.append(UInt8(ascii: "+"))
             data.append(contentsOf: rest[(rest.startIndex + 1)...equals])
             data.append(contentsOf: rest[(equals + 2)..<close])
             data.append(0)
             rest = rest[(close + 1)...]
         }
-        return data
+        return true
     }
 
     // MARK: - Addresses
@@ -150,7 +152,14 @@ public struct AccessRuleCompiler {
     private mutating func add(
         address: ArraySlice<UInt8>, data: [UInt8], line: ArraySlice<UInt8>
     ) throws(AccessRuleError) {
-        if let open = bracket(address), let close = address.firstIndex(of: UInt8(ascii: "]")),
+        // Most addresses are numbers and dots: they are told apart from all others in one pass.
+        let isPlain = address.allSatisfy { byte in
+            UInt8(ascii: "0")...UInt8(ascii: "9") ~= byte || byte == UInt8(ascii: ".")
+        }
+        if isPlain {
+            try add(address, data)
+        } else if let open = bracket(address),
+            let close = address.firstIndex(of: UInt8(ascii: "]")),
             let ip = IPAddress(address[(open + 1)..<close])
         {
             try add(ip, user: address[..<open], suffix: address[(close + 1)...], data, line: line)

@@ -5,7 +5,9 @@ import Bytes
 
 /// The hash of a key.
 func cdbHash(_ key: some Sequence<UInt8>) -> UInt32 {
-    key.reduce(5381) { hash, byte in (hash << 5 &+ hash) ^ UInt32(byte) }
+    var hash: UInt32 = 5381
+    for byte in key { hash = (hash << 5 &+ hash) ^ UInt32(byte) }
+    return hash
 }
 
 private let headerSize = 2048
@@ -111,6 +113,8 @@ public struct CDBBuilder {
     private mutating func append(_ number: UInt32) { CDBBuilder.append(number, to: &pending) }
 
     private static func append(_ number: UInt32, to bytes: inout [UInt8]) {
-        withUnsafeBytes(of: number.littleEndian) { bytes.append(contentsOf: $0) }
+        for shift in stride(from: 0 as UInt32, to: 32, by: 8) {
+            bytes.append(UInt8(truncatingIfNeeded: number >> shift))
+        }
     }
 }

@@ -128,7 +128,6 @@ COMMANDS = [
     Case("input-is-directory", "tcprules", script="exec tcprules a b < ."),
     Case("umask-077", "tcprules", script="umask 077; echo :deny | tcprules a b"),
     Case("umask-0", "tcprules", script="umask 0; echo :deny | tcprules a b"),
-    Case("full-disk", "tcprules", script="ln -s /dev/full b; echo :deny | tcprules a b"),
     Case("check-no-arguments", "tcprulescheck"),
     Case("check-missing", "tcprulescheck", ["none"]),
     Case("check-directory", "tcprulescheck", ["."]),
@@ -299,7 +298,19 @@ def test_rules_are_on_disk_before_they_have_their_name(tmp_path):
     calls = calls[calls.index("openat"):]
     assert calls[-2] == "fsync" and calls[-1].startswith("rename")
     assert set(calls[1:-2]) == {"write"}
-    assert "O_EXCL|O_NOFOLLOW" in trace.read_text()
+    opened = trace.read_text().split("rename")[0]
+    assert "O_EXCL" in opened and "O_NOFOLLOW" in opened
+
+
+@pytest.mark.parametrize("call", ["write", "fsync"])
+def test_a_full_disk(tmp_path, call):
+    (tmp_path / "rules.cdb").write_bytes(b"old")
+    result = subprocess.run(["strace", "-qq", "-o", "/dev/null", "-e", f"inject={call}:error=ENOSPC",
+                             "-P", tmp_path / "rules.tmp", BIN / "tcprules", "rules.cdb", "rules.tmp"],
+                            input=b":deny\n", capture_output=True, cwd=tmp_path)
+    assert (result.returncode, result.stderr) == (
+        111, b"tcprules: fatal: unable to write to rules.tmp: out of disk space\n")
+    assert (tmp_path / "rules.cdb").read_bytes() == b"old"
 
 
 def test_warnings(tmp_path):
@@ -316,19 +327,23 @@ def test_warnings(tmp_path):
 
 
 def test_a_million_lines_take_what_the_original_takes(tmp_path):
-    """Not more than twice its memory and its time, with some allowance."""
+    """Where Debian's finds enough memory, so does ours; and it takes no more than twice the time."""
     text = tmp_path / "rules"
     with open(text, "wb") as file:
         for number in range(1_000_000):
             file.write(b"10.%d.%d.%d:deny\n" % (number >> 16, number >> 8 & 255, number & 255))
+    limit = 24 << 20
     used = {}
     for tools, name in (REFERENCE, "theirs.cdb"), (BIN, "ours.cdb"):
-        with open(text, "rb") as rules:
-            process = subprocess.Popen([tools / "tcprules", name, "rules.tmp"], stdin=rules, cwd=tmp_path)
-            _, status, usage = os.wait4(process.pid, 0)
-            process.returncode = os.waitstatus_to_exitcode(status)
-        assert process.returncode == 0
-        used[tools] = (usage.ru_maxrss, usage.ru_utime + usage.ru_stime)
+        times = []
+        for _ in range(3):
+            with open(text, "rb") as rules:
+                process = subprocess.Popen(["prlimit", f"--data={limit}:{limit}", tools / "tcprules", name,
+                                            "rules.tmp"], stdin=rules, cwd=tmp_path)
+                _, status, usage = os.wait4(process.pid, 0)
+                process.returncode = os.waitstatus_to_exitcode(status)
+            assert process.returncode == 0, tools
+            times.append(usage.ru_utime)
+        used[tools] = min(times)
     assert subprocess.run(["cmp", "theirs.cdb", "ours.cdb"], cwd=tmp_path).returncode == 0
-    assert used[BIN][0] < 2 * used[REFERENCE][0] + 4096, used
-    assert used[BIN][1] < 2 * used[REFERENCE][1] + 0.5, used
+    assert used[BIN] < 2 * used[REFERENCE] + 0.25, used

@@ -93,8 +93,21 @@ def test_several_lists(name_server):
         assert let_in(server, "127.0.0.4")
         assert refused(server, "127.0.0.5", b"553 127.0.0.5 is out")
         assert let_in(server, "127.0.0.1")
-    asked = [name for name, _, _ in name_server.queries if name.startswith("2.0.0.127.")]
-    assert asked[-2:] == ["2.0.0.127.good.example", "2.0.0.127.bad.example"]
+    asked = [(name, kind) for name, kind, _ in name_server.queries if name.startswith("2.0.0.127.")]
+    # A list that says something is asked whether it means it.
+    assert asked[-3:] == [("2.0.0.127.good.example", "A"), ("2.0.0.127.bad.example", "TXT"),
+                          ("2.0.0.127.bad.example", "A")]
+
+
+def test_a_list_that_refuses_to_answer(name_server):
+    """127.255.255.0/24 is no listing, nor is what somebody else than the list answers."""
+    name_server.zone[(entry("127.0.0.10", "bad.example"), "TXT")] = ["Error: open resolver"]
+    name_server.zone[(entry("127.0.0.10", "bad.example"), "A")] = ["127.255.255.254"]
+    name_server.zone[(entry("127.0.0.10", "addresses.example"), "A")] = ["192.0.2.1"]
+    with mail_server("-b", "-r", "bad.example", "-r", "addresses.example:listed") as server:
+        assert let_in(server, "127.0.0.10")
+    with mail_server("-c", "-r", "bad.example") as server:
+        assert refused(server, "127.0.0.10", b"451 temporary RBL lookup error")
 
 
 def test_a_rule_decides_before_the_lists(tmp_path, name_server):
