@@ -28,7 +28,7 @@ private func run(_ words: [ByteString], _ environment: Environment) -> Int32 {
             case .exit(let code): return code
             case .become(let invocation):
                 guard let stage = stage(invocation) else {
-                    let failure = failureToBecome(invocation)
+                    let failure = exec(invocation)
                     if invocation.failsQuietly { return failure.exitCode }
                     throw failure
                 }
@@ -69,7 +69,8 @@ private func select(_ words: [ByteString]) -> (Program, [ByteString])? {
     return nil
 }
 
-private func failureToBecome(_ invocation: Invocation) -> Failure {
+/// Replaces this process; returns only why that failed.
+private func exec(_ invocation: Invocation) -> Failure {
     do { try invocation.execute() } catch {
         return error.explained("unable to run \(invocation.program)")
     }
