@@ -109,12 +109,14 @@ extension Conductor {
         pairs[id.index]?.isBeingCompleted = false
         pairs[id.index]?.restUntil = now.nanoseconds + ScanState.interval
         if goOn(with: id) == nil { return abandon(id) }
+        // Where descriptors are short, what cannot be started must not keep any.
+        let actions = pair.isIdle ? closeWriter(of: id) + closeReader(of: id) : []
         guard let complaint else {
             // It is another directory by now, or gone.
-            return lookSoon(at: now)
+            return actions + lookSoon(at: now)
         }
-        if pair.serviceComplaint == complaint { return [] }
+        if pair.serviceComplaint == complaint { return actions }
         pairs[id.index]?.serviceComplaint = complaint
-        return [.say(.complaint(complaint))]
+        return actions + [.say(.complaint(complaint))]
     }
 }

@@ -77,13 +77,14 @@ def test_coming_and_going_costs_no_memory_and_no_descriptor(scan, tmp_path):
             (scan / "s").unlink()
             svc("-dx", path, path / "log")
             wait_for(lambda: len(children(process.pid)) == 1, "its end")
-        for _ in range(5):
+        for _ in range(40):
             once()
         memory = private_memory(process.pid)
-        for _ in range(30):
+        for _ in range(60):
             once()
         wait_for(lambda: descriptor_count(process.pid) == descriptors, "no descriptor more")
-        assert private_memory(process.pid) <= memory + 4
+        # A page or two more may be in use at the moment than at the other.
+        assert private_memory(process.pid) <= memory + 8
 
 
 def test_a_flood_of_commands_holds_up_no_other_service(scan):
