@@ -1,85 +1,106 @@
 import Bytes
 
 /// The value of a constant of the kernel's interface by its name in C, `EPERM` or `CLONE_NEWUSER`,
-/// as policies write them; nil for a name that is not in the table. Negative ones are their 64 bits.
+/// as policies write them; nil for a name that is not known. Negative ones are their 64 bits.
 public func namedConstant(_ name: ByteString) -> UInt64? {
-    for table in [constants, directoryFlags] {
-        // Every second word is a name.
-        guard let place = table.index(of: name), place % 2 == 0 else { continue }
-        let value = table[place + 1].bytes
-        let isNegative = value.first == UInt8(ascii: "-")
-        let number = UInt64(scanDecimal(value.dropFirst(isNegative ? 1 : 0)).value)
-        return isNegative ? 0 &- number : number
+    if let errno = errorNumber(name) { return UInt64(errno.code) }
+    let value = ownConstants[name] ?? commonConstants[name]
+    return value.map { UInt64(bitPattern: Int64($0)) }
+}
+
+/// The number of an error by its name in C; nil for a name of none.
+public func errorNumber(_ name: ByteString) -> Errno? {
+    (errorNumbers[name] ?? errorAliases[name]).map { Errno(Int32($0)) }
+}
+
+/// The name of an error number; nil when it has none.
+public func errorName(_ errno: Errno) -> ByteString? { errorNumbers.name(of: Int(errno.code)) }
+
+/// The system calls that have one number on every architecture, as all have since Linux 5.1.
+public enum UnifiedSystemCalls {
+    /// The number of the call named `name`; nil when none of these has that name.
+    public static func number(of name: ByteString) -> Int32? {
+        unifiedCalls[name].map { Int32($0) }
     }
-    return nil
+
+    /// The name of the call with this number; nil when none of these has it.
+    public static func name(of number: UInt32) -> ByteString? {
+        unifiedCalls.name(of: Int(number))
+    }
+
+    /// The highest number of them.
+    public static var highest: Int32 { Int32(unifiedCalls.highestValue) }
 }
 
-/// The name of an error number; nil when it is not in the table.
-public func errorName(_ errno: Errno) -> ByteString? {
-    let words = constants.words
-    let value: ByteString = "\(errno.code)"
-    let place = words.indices.first { words[$0] == value && words[$0 - 1].hasPrefix("E") }
-    return place.map { words[$0 - 1] }
+/// Integers by name: `NAME=VALUE` in the order of the names, separated by single blanks or line ends.
+/// The text is the table; nothing is built from it.
+struct NameTable: Sendable {
+    private let text: StaticString
+
+    /// The table that `text` is.
+    init(_ text: StaticString) { self.text = text }
+
+    private var bytes: UnsafeBufferPointer<UInt8> {
+        UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount)
+    }
+
+    /// The value of `name`; nil when it is not in the table. A binary search.
+    subscript(name: ByteString) -> Int? {
+        let bytes = bytes
+        var rest = bytes.indices
+        while !rest.isEmpty {
+            let word = NameTable.word(around: (rest.lowerBound + rest.upperBound) / 2, in: bytes)
+            let entry = Entry(bytes[word])
+            if entry.name.elementsEqual(name.bytes) { return entry.value }
+            if entry.name.lexicographicallyPrecedes(name.bytes) {
+                rest = min(word.upperBound + 1, rest.upperBound)..<rest.upperBound
+            } else {
+                rest = rest.lowerBound..<max(word.lowerBound - 1, rest.lowerBound)
+            }
+        }
+        return nil
+    }
+
+    /// The first name with this value; nil when there is none.
+    func name(of value: Int) -> ByteString? {
+        for entry in entries where entry.value == value { return ByteString(entry.name) }
+        return nil
+    }
+
+    /// The highest value; 0 in an empty table.
+    var highestValue: Int { entries.reduce(0) { max($0, $1.value) } }
+
+    private var entries: [Entry] { bytes.split(whereSeparator: NameTable.isBlank).map(Entry.init) }
+
+    /// A word of the table, taken apart.
+    private struct Entry {
+        let name: Slice<UnsafeBufferPointer<UInt8>>
+        let value: Int
+
+        init(_ word: Slice<UnsafeBufferPointer<UInt8>>) {
+            name = word.prefix { $0 != UInt8(ascii: "=") }
+            let digits = word.dropFirst(name.count + 1)
+            let isNegative = digits.first == UInt8(ascii: "-")
+            let magnitude = digits.drop { $0 == UInt8(ascii: "-") }.reduce(UInt64(0)) {
+                $0 * 10 + UInt64($1 - UInt8(ascii: "0"))
+            }
+            let value = Int(truncatingIfNeeded: magnitude)
+            self.value = isNegative ? -value : value
+        }
+    }
+
+    private static func isBlank(_ byte: UInt8) -> Bool {
+        byte == UInt8(ascii: " ") || byte == UInt8(ascii: "\n")
+    }
+
+    /// Where the word is that has the byte at `place`, or ends just before it.
+    private static func word(around place: Int, in bytes: UnsafeBufferPointer<UInt8>)
+        -> Range<Int>
+    {
+        var start = place
+        while start > 0 && !isBlank(bytes[start - 1]) { start -= 1 }
+        var end = place
+        while end < bytes.count && !isBlank(bytes[end]) { end += 1 }
+        return start..<end
+    }
 }
-
-// Each name and its value; error numbers first. A table of the headers' constants themselves would be
-// made by code of several times that length.
-private let constants = WordList(
-    """
-    EPERM 1 ENOENT 2 ESRCH 3 EINTR 4 EIO 5 ENXIO 6 E2BIG 7 ENOEXEC 8 EBADF 9 ECHILD 10 EAGAIN \
-    11 ENOMEM 12 EACCES 13 EFAULT 14 ENOTBLK 15 EBUSY 16 EEXIST 17 EXDEV 18 ENODEV 19 ENOTDIR \
-    20 EISDIR 21 EINVAL 22 ENFILE 23 EMFILE 24 ENOTTY 25 ETXTBSY 26 EFBIG 27 ENOSPC 28 ESPIPE \
-    29 EROFS 30 EMLINK 31 EPIPE 32 EDOM 33 ERANGE 34 EDEADLK 35 ENAMETOOLONG 36 ENOLCK 37 \
-    ENOSYS 38 ENOTEMPTY 39 ELOOP 40 ENOMSG 42 EIDRM 43 ECHRNG 44 EL2NSYNC 45 EL3HLT 46 EL3RST \
-    47 ELNRNG 48 EUNATCH 49 ENOCSI 50 EL2HLT 51 EBADE 52 EBADR 53 EXFULL 54 ENOANO 55 EBADRQC \
-    56 EBADSLT 57 EBFONT 59 ENOSTR 60 ENODATA 61 ETIME 62 ENOSR 63 ENONET 64 ENOPKG 65 EREMOTE \
-    66 ENOLINK 67 EADV 68 ESRMNT 69 ECOMM 70 EPROTO 71 EMULTIHOP 72 EDOTDOT 73 EBADMSG 74 \
-    EOVERFLOW 75 ENOTUNIQ 76 EBADFD 77 EREMCHG 78 ELIBACC 79 ELIBBAD 80 ELIBSCN 81 ELIBMAX 82 \
-    ELIBEXEC 83 EILSEQ 84 ERESTART 85 ESTRPIPE 86 EUSERS 87 ENOTSOCK 88 EDESTADDRREQ 89 \
-    EMSGSIZE 90 EPROTOTYPE 91 ENOPROTOOPT 92 EPROTONOSUPPORT 93 ESOCKTNOSUPPORT 94 EOPNOTSUPP \
-    95 EPFNOSUPPORT 96 EAFNOSUPPORT 97 EADDRINUSE 98 EADDRNOTAVAIL 99 ENETDOWN 100 ENETUNREACH \
-    101 ENETRESET 102 ECONNABORTED 103 ECONNRESET 104 ENOBUFS 105 EISCONN 106 ENOTCONN 107 \
-    ESHUTDOWN 108 ETOOMANYREFS 109 ETIMEDOUT 110 ECONNREFUSED 111 EHOSTDOWN 112 EHOSTUNREACH \
-    113 EALREADY 114 EINPROGRESS 115 ESTALE 116 EUCLEAN 117 ENOTNAM 118 ENAVAIL 119 EISNAM 120 \
-    EREMOTEIO 121 EDQUOT 122 ENOMEDIUM 123 EMEDIUMTYPE 124 ECANCELED 125 ENOKEY 126 \
-    EKEYEXPIRED 127 EKEYREVOKED 128 EKEYREJECTED 129 EOWNERDEAD 130 ENOTRECOVERABLE 131 \
-    ERFKILL 132 EHWPOISON 133 EWOULDBLOCK 11 EDEADLOCK 35 ENOTSUP 95 \
-    O_RDONLY 0 O_WRONLY 1 O_RDWR 2 O_ACCMODE 3 O_CREAT 64 O_EXCL 128 O_NOCTTY 256 O_TRUNC 512 \
-    O_APPEND 1024 O_NONBLOCK 2048 O_NDELAY 2048 O_DSYNC 4096 O_SYNC 1052672 O_ASYNC 8192 \
-    O_CLOEXEC 524288 O_PATH 2097152 O_NOATIME 262144 AT_FDCWD -100 F_DUPFD 0 F_DUPFD_CLOEXEC \
-    1030 F_GETFD 1 F_SETFD 2 F_GETFL 3 F_SETFL 4 F_GETLK 5 F_SETLK 6 F_SETLKW 7 F_SETOWN 8 \
-    F_GETOWN 9 F_SETPIPE_SZ 1031 F_GETPIPE_SZ 1032 F_ADD_SEALS 1033 F_GET_SEALS 1034 PROT_NONE \
-    0 PROT_READ 1 PROT_WRITE 2 PROT_EXEC 4 MAP_SHARED 1 MAP_PRIVATE 2 MAP_FIXED 16 \
-    MAP_ANONYMOUS 32 MAP_NORESERVE 16384 MAP_STACK 131072 MAP_GROWSDOWN 256 MADV_NORMAL 0 \
-    MADV_DONTNEED 4 MADV_FREE 8 MADV_WILLNEED 3 MADV_DONTDUMP 16 MADV_HUGEPAGE 14 \
-    MADV_NOHUGEPAGE 15 MREMAP_MAYMOVE 1 MREMAP_FIXED 2 CLONE_CHILD_CLEARTID 2097152 \
-    CLONE_CHILD_SETTID 16777216 CLONE_DETACHED 4194304 CLONE_FILES 1024 CLONE_FS 512 CLONE_IO \
-    2147483648 CLONE_NEWCGROUP 33554432 CLONE_NEWIPC 134217728 CLONE_NEWNET 1073741824 \
-    CLONE_NEWNS 131072 CLONE_NEWPID 536870912 CLONE_NEWTIME 128 CLONE_NEWUSER 268435456 \
-    CLONE_NEWUTS 67108864 CLONE_PARENT 32768 CLONE_PARENT_SETTID 1048576 CLONE_PIDFD 4096 \
-    CLONE_PTRACE 8192 CLONE_SETTLS 524288 CLONE_SIGHAND 2048 CLONE_SYSVSEM 262144 CLONE_THREAD \
-    65536 CLONE_UNTRACED 8388608 CLONE_VFORK 16384 CLONE_VM 256 SIGHUP 1 SIGINT 2 SIGQUIT 3 \
-    SIGILL 4 SIGTRAP 5 SIGABRT 6 SIGBUS 7 SIGFPE 8 SIGKILL 9 SIGUSR1 10 SIGSEGV 11 SIGUSR2 12 \
-    SIGPIPE 13 SIGALRM 14 SIGTERM 15 SIGCHLD 17 SIGCONT 18 SIGSTOP 19 SIGTSTP 20 SIGTTIN 21 \
-    SIGTTOU 22 SIGURG 23 SIGXCPU 24 SIGXFSZ 25 SIGVTALRM 26 SIGPROF 27 SIGWINCH 28 SIGIO 29 \
-    SIGPWR 30 SIGSYS 31 AF_UNSPEC 0 AF_UNIX 1 AF_LOCAL 1 AF_INET 2 AF_INET6 10 AF_NETLINK 16 \
-    AF_PACKET 17 AF_ALG 38 AF_VSOCK 40 AF_BLUETOOTH 31 AF_CAN 29 AF_TIPC 30 AF_KEY 15 AF_XDP \
-    44 SOL_SOCKET 1 PR_SET_NAME 15 PR_GET_NAME 16 PR_SET_PDEATHSIG 1 PR_GET_PDEATHSIG 2 \
-    PR_SET_DUMPABLE 4 PR_GET_DUMPABLE 3 PR_SET_SECCOMP 22 PR_GET_SECCOMP 21 \
-    PR_SET_NO_NEW_PRIVS 38 PR_GET_NO_NEW_PRIVS 39 PR_SET_SECUREBITS 28 PR_GET_SECUREBITS 27 \
-    PR_SET_KEEPCAPS 8 PR_GET_KEEPCAPS 7 PR_CAPBSET_READ 23 PR_CAPBSET_DROP 24 PR_CAP_AMBIENT \
-    47 PR_SET_MM 35 PR_SET_PTRACER 1499557217 PR_SET_CHILD_SUBREAPER 36 PR_SET_TIMERSLACK 29 \
-    PR_SET_VMA 1398164801 TCGETS 21505 TCSETS 21506 TCSETSW 21507 TCSETSF 21508 TIOCGPGRP \
-    21519 TIOCSPGRP 21520 TIOCGWINSZ 21523 TIOCSWINSZ 21524 TIOCSCTTY 21518 TIOCNOTTY 21538 \
-    TIOCSTI 21522 TIOCLINUX 21532 TIOCGSID 21545 FIONREAD 21531 FIONBIO 21537 FIOCLEX 21585 \
-    FIONCLEX 21584 FIOASYNC 21586 SOCK_STREAM 1 SOCK_DGRAM 2 SOCK_RAW 3 SOCK_SEQPACKET 5 \
-    SOCK_CLOEXEC 524288 SOCK_NONBLOCK 2048 CLONE_CLEAR_SIGHAND 4294967296 CLONE_INTO_CGROUP \
-    8589934592
-    """)
-
-// Those that differ between architectures.
-#if arch(arm64)
-    private let directoryFlags = WordList("O_DIRECTORY 16384 O_NOFOLLOW 32768 O_TMPFILE 4210688")
-#else
-    private let directoryFlags = WordList("O_DIRECTORY 65536 O_NOFOLLOW 131072 O_TMPFILE 4259840")
-#endif
