@@ -19,7 +19,7 @@ build: build/toolset.json
 	build/objcopy --strip-all build/apus.debug build/apus
 	Scripts/link-programs build/apus build/bin
 
-build/toolset.json: Scripts/make-sysroot Scripts/install-packages $(wildcard Scripts/seccomp-table/*)
+build/toolset.json: Scripts/make-sysroot Scripts/install-packages
 	Scripts/install-packages build
 	Scripts/make-sysroot
 

@@ -32,9 +32,6 @@ let staticLink: [String] = [
     "-Xlinker", "-L\(sysrootLibraries)",
     "-Xlinker", "-lswiftUnicodeDataTables", "-Xlinker", "-lcap", "-Xlinker", "-lseccomp",
     "-Xlinker", "-ljansson",
-    // A smaller one for libseccomp's table of system calls; see Scripts/seccomp-table.
-    "-Xlinker", "\(sysrootLibraries)/seccomp-table.o", "-Xlinker", "--wrap=syscall_resolve_name",
-    "-Xlinker", "--wrap=syscall_resolve_num", "-Xlinker", "--wrap=syscall_iterate",
     "-Xlinker", "\(sysrootLibraries)/libc.a", "-Xlinker", "\(sysrootLibraries)/crtn.o",
     "-Xlinker", "--gc-sections", "-Xlinker", "--icf=all", "-Xlinker", "-O2",
     "-use-ld=lld",

@@ -29,7 +29,7 @@ struct Architecture: Equatable, Sendable {
     /// The name of the call with this number; nil where none is known.
     func callName(_ number: UInt32) -> ByteString? {
         guard let name = seccomp_syscall_resolve_num_arch(token, Int32(bitPattern: number)) else {
-            return SystemCalls.unifiedName(of: number)
+            return UnifiedSystemCalls.name(of: number & ~bits)
         }
         defer { free(name) }
         return ByteString(cString: name)
@@ -71,7 +71,7 @@ struct Architecture: Equatable, Sendable {
         let number = name.withCString { seccomp_syscall_resolve_name_arch(token, $0) }
         if number >= 0 { return UInt32(number) }
         if number != __NR_SCMP_ERROR { return nil }
-        return SystemCalls.unifiedNumber(of: name).map { UInt32($0) | bits }
+        return UnifiedSystemCalls.number(of: name).map { UInt32($0) | bits }
     }
 
     /// The highest number of a call whose name is known.

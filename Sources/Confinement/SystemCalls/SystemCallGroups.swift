@@ -5,6 +5,9 @@ import Linux
 /// SystemCallFilter= gives them (systemd.exec(5); `systemd-analyze syscall-filter` prints them on any
 /// host that runs it), and the calls that kernels have gained since. A member may be a group.
 enum SystemCallGroups {
+    /// The group of every call that is known by name, whose members no list has.
+    static let known: StaticString = "@known"
+
     /// The members of the group called `name`, which begins with `@`; nil when there is none.
     static func members(of name: ByteString) -> [ByteString]? {
         for group in all where name.isSpelled(group.name) {
@@ -13,7 +16,7 @@ enum SystemCallGroups {
         return nil
     }
 
-    /// Every group's name.
+    /// The names of the groups that have lists of members.
     static var names: [ByteString] { all.map { "\($0.name)" } }
 
     private static let all: [(name: StaticString, members: StaticString)] = [
