@@ -58,7 +58,7 @@ extension SystemCallFilter {
         instructions = (0..<count).map { index in
             let offset = size + index * 8
             return FilterInstruction(
-                word(offset, UInt16.self), word(offset + 4, UInt32.self),
+                code: word(offset, UInt16.self), word(offset + 4, UInt32.self),
                 ifTrue: bytes[offset + 2], ifFalse: bytes[offset + 3])
         }
     }

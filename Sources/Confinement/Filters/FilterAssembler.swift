@@ -21,11 +21,17 @@ struct FilterAssembler {
     }
 
     /// A test of what was loaded last against a constant.
-    enum Test: UInt16 {
-        case equal = 0x15
-        case greater = 0x25
-        case greaterOrEqual = 0x35
-        case anyBit = 0x45
+    enum Test {
+        case equal, greater, greaterOrEqual, anyBit
+
+        fileprivate var operation: FilterInstruction.Operation {
+            switch self {
+            case .equal: .jumpIfEqual
+            case .greater: .jumpIfGreater
+            case .greaterOrEqual: .jumpIfGreaterOrEqual
+            case .anyBit: .jumpIfAnyBit
+            }
+        }
     }
 
     private var reversed: [FilterInstruction]
@@ -41,13 +47,13 @@ struct FilterAssembler {
 
     /// Ends with an action.
     mutating func end(_ action: FilterAction) -> Label {
-        append(FilterInstruction(0x06, action.rawValue))
+        append(FilterInstruction(.answer, action.rawValue))
     }
 
     /// Loads 32 bits and goes on at `next`.
     mutating func load(_ field: UInt32, then next: Label) -> Label {
         if next != start { _ = jump(to: next) }
-        return append(FilterInstruction(0x20, field))
+        return append(FilterInstruction(.load, field))
     }
 
     /// Tests what was loaded last.
@@ -56,7 +62,7 @@ struct FilterAssembler {
         let ifFalse = reach(ifFalse)
         return append(
             FilterInstruction(
-                test.rawValue, value, ifTrue: UInt8(reversed.count - 1 - ifTrue),
+                test.operation, value, ifTrue: UInt8(reversed.count - 1 - ifTrue),
                 ifFalse: UInt8(reversed.count - 1 - ifFalse)))
     }
 
@@ -94,7 +100,7 @@ struct FilterAssembler {
     }
 
     private mutating func jump(to target: Label) -> Label {
-        append(FilterInstruction(0x05, UInt32(reversed.count - 1 - target)))
+        append(FilterInstruction(.jump, UInt32(reversed.count - 1 - target)))
     }
 
     /// `target`, or a jump to it that the next few instructions can reach.

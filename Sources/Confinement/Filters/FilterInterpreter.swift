@@ -15,7 +15,7 @@ extension SystemCallFilter {
         if !accumulators.isEmpty { accumulators[0] = [0] }
         for (place, instruction) in instructions.enumerated() {
             for accumulator in accumulators[place] {
-                if instruction.code == 0x06 {
+                if instruction.operation == .answer {
                     let action = FilterAction(rawValue: instruction.value)
                     if !answers.contains(action) { answers.append(action) }
                     continue
@@ -57,15 +57,15 @@ extension FilterInstruction {
         -> (accumulator: UInt32?, distances: [Int])?
     {
         let holds: Bool?
-        switch code {
-        case 0x05: return (accumulator, [Int(value)])
-        case 0x20: return (word(value), [0])
-        case 0x54: return (accumulator.map { $0 & value }, [0])
-        case 0x15: holds = accumulator.map { $0 == value }
-        case 0x25: holds = accumulator.map { $0 > value }
-        case 0x35: holds = accumulator.map { $0 >= value }
-        case 0x45: holds = accumulator.map { $0 & value != 0 }
-        default: return nil
+        switch operation {
+        case .jump: return (accumulator, [Int(value)])
+        case .load: return (word(value), [0])
+        case .and: return (accumulator.map { $0 & value }, [0])
+        case .jumpIfEqual: holds = accumulator.map { $0 == value }
+        case .jumpIfGreater: holds = accumulator.map { $0 > value }
+        case .jumpIfGreaterOrEqual: holds = accumulator.map { $0 >= value }
+        case .jumpIfAnyBit: holds = accumulator.map { $0 & value != 0 }
+        case .answer, nil: return nil
         }
         let (ifTrue, ifFalse) = (Int(skipIfTrue), Int(skipIfFalse))
         return (accumulator, holds.map { [$0 ? ifTrue : ifFalse] } ?? [ifTrue, ifFalse])

@@ -142,7 +142,7 @@ private func withMemoryFile(_ body: (Int32) throws(SystemError) -> Void) throws(
     try seek(file, to: 0)
     let size = MemoryLayout<FilterInstruction>.stride
     let count = try status(of: file.number).size / size
-    var instructions = [FilterInstruction](repeating: FilterInstruction(0, 0), count: count)
+    var instructions = [FilterInstruction](repeating: FilterInstruction(code: 0, 0), count: count)
     try instructions.withUnsafeMutableBufferPointer { (buffer) throws(SystemError) in
         var rest = UnsafeMutableRawBufferPointer(buffer)[...]
         while !rest.isEmpty {

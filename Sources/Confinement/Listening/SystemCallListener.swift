@@ -53,7 +53,6 @@ final class SystemCallListener {
     }
 
     /// The filter that lets a sendmsg(2) with `mark` pass and then asks `filter`.
-    @inline(never)
     private static func announcing(_ filter: SystemCallFilter?, allBut mark: UInt64)
         -> [FilterInstruction]
     {
@@ -74,11 +73,13 @@ final class SystemCallListener {
 
     /// The filter with an announcement in place of all but permission.
     private static func announcing(_ filter: SystemCallFilter?) -> [FilterInstruction] {
-        let announcement: UInt32 = 0x7fc0_0000
-        guard let filter else { return [FilterInstruction(0x06, announcement)] }
+        let announcement = FilterAction.announce.rawValue
+        guard let filter else { return [FilterInstruction(.answer, announcement)] }
         return filter.instructions.map { instruction in
             var instruction = instruction
-            if instruction.code == 0x06, instruction.value != FilterAction.allow.rawValue {
+            if instruction.operation == .answer,
+                instruction.value != FilterAction.allow.rawValue
+            {
                 instruction.value = announcement
             }
             return instruction

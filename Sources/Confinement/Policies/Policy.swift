@@ -11,6 +11,8 @@ struct FilterAction: Equatable, Sendable {
     static let trap = FilterAction(rawValue: 0x0003_0000)
     static let killProcess = FilterAction(rawValue: 0x8000_0000)
     static let killThread = FilterAction(rawValue: 0)
+    /// A process that listens is told and decides. SECCOMP_RET_USER_NOTIF.
+    static let announce = FilterAction(rawValue: 0x7fc0_0000)
     static let noSystemCall = FilterAction.fail(Errno.noSystemCall)
 
     /// The call is not made and returns -1 with this error number, at most 4095.

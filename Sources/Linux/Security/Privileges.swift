@@ -3,8 +3,30 @@ import CLinux
 
 /// One instruction of a classic BPF program, linux/filter.h.
 public struct FilterInstruction: Equatable, Sendable {
-    /// What it does.
+    /// What it does, BPF_* of linux/bpf_common.h.
+    public enum Operation: UInt16, Sendable {
+        /// Goes on so many instructions further. BPF_JMP | BPF_JA.
+        case jump = 0x05
+        /// Ends with the answer that is its constant. BPF_RET | BPF_K.
+        case answer = 0x06
+        /// Jumps when what was loaded is its constant. BPF_JMP | BPF_JEQ | BPF_K.
+        case jumpIfEqual = 0x15
+        /// Loads 32 bits of struct seccomp_data. BPF_LD | BPF_W | BPF_ABS.
+        case load = 0x20
+        /// Jumps when what was loaded is greater. BPF_JMP | BPF_JGT | BPF_K.
+        case jumpIfGreater = 0x25
+        /// Jumps when what was loaded is greater or equal. BPF_JMP | BPF_JGE | BPF_K.
+        case jumpIfGreaterOrEqual = 0x35
+        /// Jumps when what was loaded has a bit of its constant. BPF_JMP | BPF_JSET | BPF_K.
+        case jumpIfAnyBit = 0x45
+        /// Keeps of what was loaded the bits of its constant. BPF_ALU | BPF_AND | BPF_K.
+        case and = 0x54
+    }
+
+    /// What it does, as the kernel has it.
     public var code: UInt16
+    /// What it does; nil for what no compiler of filters makes.
+    public var operation: Operation? { Operation(rawValue: code) }
     /// How many instructions to skip when its condition holds.
     public var skipIfTrue: UInt8
     /// How many instructions to skip when it does not.
@@ -13,7 +35,14 @@ public struct FilterInstruction: Equatable, Sendable {
     public var value: UInt32
 
     /// An instruction; the two skips matter to conditional jumps only.
-    public init(_ code: UInt16, _ value: UInt32, ifTrue: UInt8 = 0, ifFalse: UInt8 = 0) {
+    public init(
+        _ operation: Operation, _ value: UInt32, ifTrue: UInt8 = 0, ifFalse: UInt8 = 0
+    ) {
+        self.init(code: operation.rawValue, value, ifTrue: ifTrue, ifFalse: ifFalse)
+    }
+
+    /// An instruction with the kernel's code.
+    public init(code: UInt16, _ value: UInt32, ifTrue: UInt8 = 0, ifFalse: UInt8 = 0) {
         self.code = code
         self.value = value
         skipIfTrue = ifTrue

@@ -7,11 +7,18 @@ public struct SystemCallNotice {
     // made, six arguments.
     private let words: [UInt64]
 
+    /// SECCOMP_IOCTL_NOTIF_*, macros with casts, which Swift does not import.
+    fileprivate enum Request: Int {
+        case receive = 0xc050_2100
+        case send = 0xc018_2101
+        case isIDValid = 0x4008_2102
+    }
+
     /// Takes the next from a listener. ENOENT means that who called is gone. ioctl(2)
     /// SECCOMP_IOCTL_NOTIF_RECV.
     public init(from listener: borrowing Descriptor) throws(SystemError) {
         var words = [UInt64](repeating: 0, count: 10)
-        try control(listener, 0xc050_2100, &words)
+        try control(listener, .receive, &words)
         self.words = words
     }
 
@@ -36,7 +43,7 @@ public struct SystemCallNotice {
     /// SECCOMP_IOCTL_NOTIF_ID_VALID.
     public func isWaiting(on listener: borrowing Descriptor) throws(SystemError) -> Bool {
         var id = [words[0]]
-        do throws(SystemError) { try control(listener, 0x4008_2102, &id) } catch {
+        do throws(SystemError) { try control(listener, .isIDValid, &id) } catch {
             if error.errno == .noEntry { return false }
             throw error
         }
@@ -52,19 +59,20 @@ public struct SystemCallNotice {
             $0.storeBytes(of: errno.map { -$0.code } ?? 0, toByteOffset: 16, as: Int32.self)
             $0.storeBytes(of: errno == nil ? 1 : 0, toByteOffset: 20, as: UInt32.self)
         }
-        do throws(SystemError) { try control(listener, 0xc018_2101, &response) } catch {
+        do throws(SystemError) { try control(listener, .send, &response) } catch {
             if error.errno != .noEntry { throw error }
         }
     }
 }
 
 private func control(
-    _ listener: borrowing Descriptor, _ request: Int, _ words: inout [UInt64]
+    _ listener: borrowing Descriptor, _ request: SystemCallNotice.Request, _ words: inout [UInt64]
 ) throws(SystemError) {
     let number = listener.number
     _ = try Kernel.call("ioctl") {
         words.withUnsafeMutableBytes {
-            cl_syscall(Int(SYS_ioctl), Int(number), request, Int(bitPattern: $0.baseAddress), 0)
+            cl_syscall(
+                Int(SYS_ioctl), Int(number), request.rawValue, Int(bitPattern: $0.baseAddress), 0)
         }
     }
 }
