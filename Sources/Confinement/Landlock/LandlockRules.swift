@@ -2,16 +2,44 @@ import Bytes
 import Commands
 import Linux
 
-/// What `--landlock` says: files, ports and processes that may still be reached. All else that the
-/// kernel's Landlock knows of is denied.
+/// What `--landlock` says: files, ports and processes that may still be reached. Of a kind of which
+/// there is a rule all else is denied; the other kinds stay free.
 struct LandlockRules: Sendable {
     /// What a rule allows, by the word before its `=`.
-    private enum Word: Int {
+    private enum Word: NamedCase {
         case readOnly, readWrite, execute, bind, connect, scope, version
+
+        var name: StaticString {
+            switch self {
+            case .readOnly: "ro"
+            case .readWrite: "rw"
+            case .execute: "exec"
+            case .bind: "bind"
+            case .connect: "connect"
+            case .scope: "scope"
+            case .version: "abi"
+            }
+        }
     }
 
-    private static let words = WordList("ro rw exec bind connect scope abi")
-    private static let scopes = WordList("abstract signal")
+    /// What stays within the process and its descendants.
+    private enum Scope: NamedCase {
+        case abstractSockets, signals
+
+        var name: StaticString {
+            switch self {
+            case .abstractSockets: "abstract"
+            case .signals: "signal"
+            }
+        }
+
+        var bit: UInt64 {
+            switch self {
+            case .abstractSockets: LandlockScope.abstractUnixSocket
+            case .signals: LandlockScope.signal
+            }
+        }
+    }
 
     /// The version of the interface that restricts every access to files: of 1 to 4, rules would
     /// leave truncation or devices' controls open.
@@ -21,20 +49,21 @@ struct LandlockRules: Sendable {
     private static let portsSince = 4
     private static let scopesSince = 6
 
-    // LANDLOCK_ACCESS_FS_*, which headers have in part.
-    private static let execute: UInt64 = 1 << 0
-    private static let read: UInt64 = 1 << 2 | 1 << 3
+    private static let read: LandlockFileAccess = [.readFile, .readDirectory]
     /// Changing, truncating, renaming, removing and making files, directories, links, sockets and
     /// FIFOs, and devices' controls; not making devices.
-    private static let write: UInt64 =
-        1 << 1 | 1 << 4 | 1 << 5 | 1 << 7 | 1 << 8 | 1 << 9 | 1 << 10 | 1 << 12 | 1 << 13 | 1 << 14
-        | 1 << 15
+    private static let write: LandlockFileAccess = [
+        .writeFile, .removeDirectory, .removeFile, .makeDirectory, .makeRegularFile, .makeSocket,
+        .makeFIFO, .makeSymbolicLink, .refer, .truncate, .controlDevice,
+    ]
     /// What is meant for a file that is no directory.
-    private static let ofFiles: UInt64 = 1 << 0 | 1 << 1 | 1 << 2 | 1 << 14 | 1 << 15
+    private static let ofFiles: LandlockFileAccess = [
+        .execute, .writeFile, .readFile, .truncate, .controlDevice,
+    ]
 
-    private var places: [(path: ByteString, rights: UInt64)] = []
-    private var ports: [(port: UInt16, right: UInt64)] = []
-    private var portRights: UInt64 = 0
+    private var places: [(path: ByteString, rights: LandlockFileAccess)] = []
+    private var ports: [(port: UInt16, right: LandlockPortAccess)] = []
+    private var portRights: LandlockPortAccess = []
     private var scopeBits: UInt64 = 0
     /// `abi=`; nil where it is not given.
     private var version: Int?
@@ -48,8 +77,7 @@ struct LandlockRules: Sendable {
     mutating func take(_ text: ByteString) throws(Failure) {
         for rule in text.parts(separatedBy: UInt8(ascii: ",")) {
             guard let (name, value) = rule.cut(at: UInt8(ascii: "=")), !value.isEmpty,
-                let index = LandlockRules.words.index(of: name), let word = Word(rawValue: index),
-                take(word, value)
+                let word = Word(named: name), take(word, value)
             else { throw Failure("bad Landlock rule \(rule)", exitCode: 100) }
         }
     }
@@ -57,13 +85,13 @@ struct LandlockRules: Sendable {
     private mutating func take(_ word: Word, _ value: ByteString) -> Bool {
         switch word {
         case .readOnly: places.append((value, LandlockRules.read))
-        case .readWrite: places.append((value, LandlockRules.read | LandlockRules.write))
-        case .execute: places.append((value, LandlockRules.read | LandlockRules.execute))
-        case .bind: return takePort(value, 1)
-        case .connect: return takePort(value, 2)
+        case .readWrite: places.append((value, LandlockRules.read.union(LandlockRules.write)))
+        case .execute: places.append((value, LandlockRules.read.union(.execute)))
+        case .bind: return takePort(value, .bind)
+        case .connect: return takePort(value, .connect)
         case .scope:
-            guard let index = LandlockRules.scopes.index(of: value) else { return false }
-            scopeBits |= 1 << UInt64(index)
+            guard let scope = Scope(named: value) else { return false }
+            scopeBits |= scope.bit
         case .version:
             takesLess = value == "any"
             if takesLess { return true }
@@ -75,8 +103,8 @@ struct LandlockRules: Sendable {
         return true
     }
 
-    private mutating func takePort(_ value: ByteString, _ right: UInt64) -> Bool {
-        portRights |= right
+    private mutating func takePort(_ value: ByteString, _ right: LandlockPortAccess) -> Bool {
+        portRights.formUnion(right)
         if value == "none" { return true }
         guard let port = parseDecimal(value, within: 0...65535) else { return false }
         ports.append((UInt16(port), right))
@@ -84,27 +112,26 @@ struct LandlockRules: Sendable {
     }
 
     /// What is to be denied but for the rules where the kernel offers that version; nil for nothing
-    /// at all. An offer that is too low fails with exit code 111 unless `abi=` says that it will do.
+    /// at all. An offer that is too low fails with exit code 111 unless `abi=` says that it will do;
+    /// rules that are none but `abi=` fail with exit code 100.
     func handled(offered: Int) throws(Failure) -> LandlockHandled? {
-        var needed = version ?? LandlockRules.complete
-        if portRights != 0 { needed = max(needed, LandlockRules.portsSince) }
+        if places.isEmpty && portRights.isEmpty && scopeBits == 0 {
+            throw Failure("Landlock has no rule for files, ports or scopes", exitCode: 100)
+        }
+        var needed = version ?? 1
+        if !places.isEmpty && version == nil { needed = LandlockRules.complete }
+        if !portRights.isEmpty { needed = max(needed, LandlockRules.portsSince) }
         if scopeBits != 0 { needed = max(needed, LandlockRules.scopesSince) }
         if offered < needed && !takesLess {
             throw Failure("Landlock ABI \(needed) is needed, this kernel offers \(offered)")
         }
-        let files = min(version ?? LandlockRules.newest, offered)
-        if files == 0 { return nil }
         var handled = LandlockHandled()
-        handled.files =
-            switch files {
-            case 1: 1 << 13 - 1
-            case 2: 1 << 14 - 1
-            case 3, 4: 1 << 15 - 1
-            default: 1 << 16 - 1
-            }
+        if !places.isEmpty {
+            handled.files = LandlockFileAccess(version: min(version ?? offered, offered))
+        }
         if offered >= LandlockRules.portsSince { handled.ports = portRights }
         if offered >= LandlockRules.scopesSince { handled.scopes = scopeBits }
-        return handled
+        return handled == LandlockHandled() ? nil : handled
     }
 
     /// Opens what the rules name, as this process sees it now; nil when there is to be nothing.
@@ -122,11 +149,12 @@ struct LandlockRules: Sendable {
             do throws(SystemError) {
                 let place = try openFile(path, .path)
                 let isDirectory = try status(of: place.number).isDirectory
-                let possible = isDirectory ? ~0 : LandlockRules.ofFiles
-                try ruleset.allow(rights & possible & handled.files, beneath: place)
+                var possible = rights.intersection(handled.files)
+                if !isDirectory { possible.formIntersection(LandlockRules.ofFiles) }
+                try ruleset.allow(possible, beneath: place)
             } catch { throw error.explained("unable to allow \(path) by Landlock") }
         }
-        for (port, right) in ports where handled.ports & right != 0 {
+        for (port, right) in ports where handled.ports.contains(right) {
             do throws(SystemError) { try ruleset.allow(right, port: port) } catch {
                 throw error.explained("unable to allow port \(port) by Landlock")
             }
