@@ -68,45 +68,63 @@ public struct Audit: Sendable {
 
     /// Reads the text of /proc/PID/status; nil when a field of it is missing.
     public init?(status text: [UInt8]) {
-        var missing = 9
+        var missing = Field.allCases.filter { !$0.isOptional }
         for line in ByteString(text).parts(separatedBy: UInt8(ascii: "\n")) {
-            guard let (name, value) = line.cut(at: UInt8(ascii: ":")) else { continue }
-            if take(name, ByteString(value.bytes.dropFirst())) { missing -= 1 }
+            guard let (name, value) = line.cut(at: UInt8(ascii: ":")),
+                let field = Field(named: name)
+            else { continue }
+            take(field, ByteString(value.bytes.dropFirst()))
+            missing.removeAll { $0 == field }
         }
-        if missing > 0 { return nil }
+        if !missing.isEmpty { return nil }
     }
 
-    private static let fields = WordList(
-        """
-        Name Uid Gid Groups CapInh CapPrm CapEff CapBnd CapAmb NoNewPrivs Seccomp \
-        Seccomp_filters
-        """)
+    /// The fields that are of interest.
+    private enum Field: NamedCase {
+        case name, users, groups, moreGroups, inheritable, permitted, effective, bounding, ambient,
+            noNewPrivileges, seccompMode, filterCount
 
-    /// Takes a field; true when it is one that every kernel has.
-    private mutating func take(_ field: ByteString, _ value: ByteString) -> Bool {
-        switch Audit.fields.index(of: field) {
-        case 0: name = value
-        case 1: users = Audit.numbers(value)
-        case 2: groups = Audit.numbers(value)
-        case 3: moreGroups = Audit.numbers(value)
-        case 4: capabilities.inheritable = Audit.set(value)
-        case 5: capabilities.permitted = Audit.set(value)
-        case 6: capabilities.effective = Audit.set(value)
-        case 7: capabilities.bounding = Audit.set(value)
-        case 8: capabilities.ambient = Audit.set(value)
-        // Linux 4.10 and 3.8; before, neither could be told.
-        case 9:
-            noNewPrivileges = value == "1"
-            return false
-        case 10:
-            seccompMode = parseDecimal(value, within: 0...2) ?? 0
-            return false
-        case 11:
-            filterCount = parseDecimal(value, within: 0...Int.max)
-            return false
-        default: return false
+        var name: StaticString {
+            switch self {
+            case .name: "Name"
+            case .users: "Uid"
+            case .groups: "Gid"
+            case .moreGroups: "Groups"
+            case .inheritable: "CapInh"
+            case .permitted: "CapPrm"
+            case .effective: "CapEff"
+            case .bounding: "CapBnd"
+            case .ambient: "CapAmb"
+            case .noNewPrivileges: "NoNewPrivs"
+            case .seccompMode: "Seccomp"
+            case .filterCount: "Seccomp_filters"
+            }
         }
-        return true
+
+        /// Those that have come with Linux 3.8, 4.10 and 5.10 may be missing.
+        var isOptional: Bool {
+            switch self {
+            case .noNewPrivileges, .seccompMode, .filterCount: true
+            default: false
+            }
+        }
+    }
+
+    private mutating func take(_ field: Field, _ value: ByteString) {
+        switch field {
+        case .name: name = value
+        case .users: users = Audit.numbers(value)
+        case .groups: groups = Audit.numbers(value)
+        case .moreGroups: moreGroups = Audit.numbers(value)
+        case .inheritable: capabilities.inheritable = Audit.set(value)
+        case .permitted: capabilities.permitted = Audit.set(value)
+        case .effective: capabilities.effective = Audit.set(value)
+        case .bounding: capabilities.bounding = Audit.set(value)
+        case .ambient: capabilities.ambient = Audit.set(value)
+        case .noNewPrivileges: noNewPrivileges = value == "1"
+        case .seccompMode: seccompMode = parseDecimal(value, within: 0...2) ?? 0
+        case .filterCount: filterCount = parseDecimal(value, within: 0...Int.max)
+        }
     }
 
     private static func numbers(_ text: ByteString) -> [UInt32] {

@@ -120,8 +120,8 @@ extension scmp_arg_cmp {
         if op == SCMP_CMP_MASKED_EQ {
             return "arg\(arg) & \(hexadecimal(datum_a)) == \(hexadecimal(datum_b))"
         }
-        let sign = WordList("!= < <= == >= >")[Int(op.rawValue) - 1]
-        return "arg\(arg) \(sign) \(hexadecimal(datum_a))"
+        let relation = ProfileRelation.allCases.first { $0.libseccompValue == op }
+        return "arg\(arg) \(relation?.sign ?? "?") \(hexadecimal(datum_a))"
     }
 }
 

@@ -75,19 +75,15 @@ final class JSONValue {
         return Failure("\(place)\(end)\(text)", exitCode: 100)
     }
 
-    /// The members of an object that has none but these, named in words; each stands at its name's
-    /// place.
-    func members(_ known: StaticString) throws(Failure) -> [JSONValue?] {
+    /// The members of an object that has none but those that `Field` names.
+    func fields<Field: NamedCase>(_: Field.Type) throws(Failure) -> JSONFields<Field> {
         guard case .object(let members) = content else { throw mistake("not an object") }
-        let known = WordList(known)
-        var places = [JSONValue?](repeating: nil, count: known.words.count)
+        var fields = JSONFields<Field>()
         for (name, value) in members {
-            guard let place = known.index(of: name) else {
-                throw value.mistake("unknown field")
-            }
-            places[place] = value
+            guard let field = Field(named: name) else { throw value.mistake("unknown field") }
+            fields.set(field, value)
         }
-        return places
+        return fields
     }
 
     /// The elements of an array.
@@ -102,16 +98,15 @@ final class JSONValue {
         return text
     }
 
-    /// A string that is `prefix` and one of these words, `what` in messages: which word.
-    func choice(_ prefix: ByteString, _ known: StaticString, _ what: StaticString) throws(Failure)
-        -> Int
-    {
+    /// A string that is `prefix` and a name of one of `Choice`, `what` in messages.
+    func choice<Choice: NamedCase>(
+        _: Choice.Type, _ prefix: ByteString, _ what: StaticString
+    ) throws(Failure) -> Choice {
         let text = try text()
-        let word = ByteString(text.bytes.dropFirst(prefix.count))
-        guard text.hasPrefix(prefix), let place = WordList(known).index(of: word) else {
-            throw mistake("unknown \(what) \(text)")
-        }
-        return place
+        guard text.hasPrefix(prefix),
+            let choice = Choice(named: ByteString(text.bytes.dropFirst(prefix.count)))
+        else { throw mistake("unknown \(what) \(text)") }
+        return choice
     }
 
     /// A number without sign, of 64 bits.
@@ -123,6 +118,19 @@ final class JSONValue {
             return number
         }
         throw mistake("not a number from 0 to 18446744073709551615")
+    }
+}
+
+/// The members of an object, by the fields that it may have.
+struct JSONFields<Field: NamedCase> {
+    private var members: [(field: Field, value: JSONValue)] = []
+
+    /// A field's value; nil when the object does not have it.
+    subscript(field: Field) -> JSONValue? { members.first { $0.field == field }?.value }
+
+    /// Gives a field, which has none yet, its value.
+    fileprivate mutating func set(_ field: Field, _ value: JSONValue) {
+        members.append((field, value))
     }
 }
 

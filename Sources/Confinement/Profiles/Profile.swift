@@ -38,19 +38,21 @@ public struct Profile {
         rules.flatMap { $0.names }.filter { SystemCalls.meaning(of: $0) == .unknown }
     }
 
-    /// Rules that differ from the default; libseccomp takes no others.
-    var effectiveRules: [Rule] { rules.filter { $0.action != defaultAction } }
+    /// Rules that differ from the default, and those for twins; libseccomp takes no others.
+    var effectiveRules: [Rule] {
+        (rules + rulesForTwins).filter { $0.action != defaultAction }
+    }
 
     /// Where a profile looks at a call's flags, and does not name the call's twin, that does not
     /// exist, as in other policies.
-    mutating func closeTwins() {
-        for (call, twin) in Policy.twins {
+    private var rulesForTwins: [Rule] {
+        Policy.twins.compactMap { (call, twin) in
             let rule = rules.first { rule in
                 !rule.arguments.isEmpty && rule.names.contains { $0.isSpelled(call) }
             }
             let isNamed = rules.contains { $0.names.contains { $0.isSpelled(twin) } }
-            guard let rule, !isNamed else { continue }
-            rules.append(Rule(place: rule.place, names: ["\(twin)"], action: .noSystemCall))
+            guard let rule, !isNamed else { return nil }
+            return Rule(place: rule.place, names: ["\(twin)"], action: .noSystemCall)
         }
     }
 }
@@ -107,12 +109,9 @@ extension FilterAssembler {
         _ profile: Profile, _ architecture: Architecture, otherwise: Label
     ) throws(Failure) -> Label {
         var next = otherwise
-        var newest: UInt32?
-        for rule in profile.rules.reversed() {
+        for rule in profile.effectiveRules.reversed() {
             for name in rule.names {
-                guard let number = architecture.number(of: name) else { continue }
-                newest = max(newest ?? 0, number)
-                guard rule.action != profile.defaultAction,
+                guard let number = architecture.number(of: name),
                     name.withCString({ seccomp_syscall_resolve_name($0) }) == __NR_SCMP_ERROR
                 else { continue }
                 if !rule.arguments.isEmpty {
@@ -121,6 +120,9 @@ extension FilterAssembler {
                 next = branch(.equal, number, ifTrue: end(rule.action), ifFalse: next)
             }
         }
+        // What the profile itself names, not what was added for its twins.
+        var newest = profile.rules.lazy.flatMap { $0.names }
+            .compactMap { architecture.number(of: $0) }.max()
         switch profile.defaultAction {
         case .log: return next
         case .allow: newest = max(newest ?? 0, architecture.highest)

@@ -37,23 +37,21 @@ extension Profile {
         throws(Failure) -> Profile
     {
         let root = try JSONValue.parse(text, file: file)
-        let fields = try root.members(
-            """
-            defaultAction defaultErrnoRet defaultErrno architectures archMap syscalls flags \
-            listenerPath listenerMetadata
-            """)
-        guard let action = fields[0] else { throw root.mistake("no defaultAction") }
-        if let listener = fields[7] ?? fields[8] {
+        let fields = try root.fields(ProfileField.self)
+        guard let action = fields[.defaultAction] else { throw root.mistake("no defaultAction") }
+        if let listener = fields[.listenerPath] ?? fields[.listenerMetadata] {
             throw listener.mistake("there is no process that listens")
         }
         var profile = Profile(
-            defaultAction: try FilterAction(action, errno: fields[1], errnoName: fields[2]))
-        try profile.readArchitectures(fields[3], map: fields[4])
-        for flag in try fields[6]?.elements() ?? [] { profile.flags.insert(try FilterFlags(flag)) }
-        for rule in try fields[5]?.elements() ?? [] {
+            defaultAction: try FilterAction(
+                action, errno: fields[.defaultErrnoRet], errnoName: fields[.defaultErrno]))
+        try profile.readArchitectures(fields[.architectures], map: fields[.archMap])
+        for flag in try fields[.flags]?.elements() ?? [] {
+            profile.flags.insert(try FilterFlags(flag))
+        }
+        for rule in try fields[.syscalls]?.elements() ?? [] {
             if let rule = try Rule(rule, circumstances) { profile.rules.append(rule) }
         }
-        profile.closeTwins()
         return profile
     }
 
@@ -65,10 +63,10 @@ extension Profile {
             throw map.mistake("architectures are listed already")
         }
         for entry in entries {
-            let fields = try entry.members("architecture subArchitectures")
-            guard let name = fields[0] else { throw entry.mistake("no architecture") }
+            let fields = try entry.fields(ArchitectureField.self)
+            guard let name = fields[.architecture] else { throw entry.mistake("no architecture") }
             guard try Architecture(named: name) == .native else { continue }
-            names = try fields[1]?.elements() ?? []
+            names = try fields[.subArchitectures]?.elements() ?? []
             break
         }
         for name in names {
@@ -103,36 +101,33 @@ extension FilterAction {
             code = try errno.number()
             if code > 4095 { throw errno.mistake("no error number") }
         }
+        // A name; some engines write the number here, as a string.
         if let errnoName, case let name = try errnoName.text(), !name.isEmpty {
-            guard name.hasPrefix("E"), let known = namedConstant(name) else {
+            guard let known = Confinement.errno(name) else {
                 throw errnoName.mistake("unknown error \(name)")
             }
-            code = known
+            code = UInt64(known.code)
         }
-        let names: StaticString =
-            "ALLOW ERRNO TRACE LOG TRAP KILL_PROCESS KILL KILL_THREAD NOTIFY"
-        switch try value.choice("SCMP_ACT_", names, "action") {
-        case 0: self = .allow
-        case 1: self = .fail(Errno(Int32(code)))
-        case 2: self = .trace(UInt16(code))
-        case 3: self = .log
-        case 4: self = .trap
-        case 5: self = .killProcess
-        case 6, 7: self = .killThread
-        default: throw value.mistake("there is no process that listens")
+        switch try value.choice(ProfileAction.self, "SCMP_ACT_", "action") {
+        case .allow: self = .allow
+        case .fail: self = .fail(Errno(Int32(code)))
+        case .trace: self = .trace(UInt16(code))
+        case .log: self = .log
+        case .trap: self = .trap
+        case .killProcess: self = .killProcess
+        case .kill, .killThread: self = .killThread
+        case .notify: throw value.mistake("there is no process that listens")
         }
     }
 }
 
 extension FilterFlags {
     fileprivate init(_ value: JSONValue) throws(Failure) {
-        // This process has one thread for TSYNC; the last is for listeners.
-        switch try value.choice(
-            "SECCOMP_FILTER_FLAG_", "LOG SPEC_ALLOW TSYNC WAIT_KILLABLE_RECV", "flag")
-        {
-        case 0: self = .log
-        case 1: self = .allowSpeculation
-        default: self = []
+        switch try value.choice(ProfileFlag.self, "SECCOMP_FILTER_FLAG_", "flag") {
+        case .log: self = .log
+        case .allowSpeculation: self = .allowSpeculation
+        // This process has one thread, and no listener.
+        case .allThreads, .killableListener: self = []
         }
     }
 }
@@ -140,26 +135,26 @@ extension FilterFlags {
 extension Profile.Rule {
     /// A rule; nil when it is not for these circumstances.
     fileprivate init?(_ value: JSONValue, _ circumstances: Circumstances) throws(Failure) {
-        let fields = try value.members(
-            "name names action errnoRet errno args comment includes excludes")
-        _ = try fields[6]?.text()
-        guard let action = fields[2] else { throw value.mistake("no action") }
+        let fields = try value.fields(RuleField.self)
+        _ = try fields[.comment]?.text()
+        guard let action = fields[.action] else { throw value.mistake("no action") }
         place = value
         names = []
-        for name in try fields[1]?.elements() ?? [] { names.append(try name.text()) }
-        if let name = try fields[0]?.text(), !name.isEmpty {
+        for name in try fields[.names]?.elements() ?? [] { names.append(try name.text()) }
+        if let name = try fields[.name]?.text(), !name.isEmpty {
             if !names.isEmpty { throw value.mistake("both name and names") }
             names = [name]
         }
         if names.isEmpty { throw value.mistake("no names") }
-        self.action = try FilterAction(action, errno: fields[3], errnoName: fields[4])
-        for argument in try fields[5]?.elements() ?? [] {
+        self.action = try FilterAction(
+            action, errno: fields[.errnoRet], errnoName: fields[.errno])
+        for argument in try fields[.args]?.elements() ?? [] {
             arguments.append(try scmp_arg_cmp(argument))
         }
-        let isExcluded = try fields[8].map { (value) throws(Failure) in
+        let isExcluded = try fields[.excludes].map { (value) throws(Failure) in
             try circumstances.meet(value, all: false)
         }
-        let isIncluded = try fields[7].map { (value) throws(Failure) in
+        let isIncluded = try fields[.includes].map { (value) throws(Failure) in
             try circumstances.meet(value, all: true)
         }
         if isExcluded == true || isIncluded == false { return nil }
@@ -170,18 +165,18 @@ extension Circumstances {
     /// Whether these are the circumstances of a rule's `includes`, of which all must be met, or of its
     /// `excludes`, of which one is enough.
     fileprivate func meet(_ value: JSONValue, all: Bool) throws(Failure) -> Bool {
-        let fields = try value.members("caps arches minKernel")
+        let fields = try value.fields(ConditionField.self)
         var answers: [Bool] = []
-        for capability in try fields[0]?.elements() ?? [] {
+        for capability in try fields[.caps]?.elements() ?? [] {
             guard let known = Capability(named: try capability.text()) else {
                 throw capability.mistake("unknown capability \(try capability.text())")
             }
             answers.append(bounding.contains(known))
         }
         var names: [ByteString] = []
-        for name in try fields[1]?.elements() ?? [] { names.append(try name.text()) }
+        for name in try fields[.arches]?.elements() ?? [] { names.append(try name.text()) }
         if !names.isEmpty { answers.append(names.contains(Architecture.native.goName)) }
-        if let version = fields[2] {
+        if let version = fields[.minKernel] {
             guard let least = Circumstances.version(try version.text()) else {
                 throw version.mistake("not a version as 4.8 is")
             }
@@ -194,16 +189,14 @@ extension Circumstances {
 
 extension scmp_arg_cmp {
     fileprivate init(_ value: JSONValue) throws(Failure) {
-        let fields = try value.members("index value valueTwo op")
-        guard let index = fields[0], let first = fields[1], let op = fields[3] else {
+        let fields = try value.fields(ArgumentField.self)
+        guard let index = fields[.index], let first = fields[.value], let op = fields[.op] else {
             throw value.mistake("index, value and op are needed")
         }
         guard try index.number() <= 5 else { throw index.mistake("not an argument from 0 to 5") }
-        // In the order of libseccomp's enumeration, which begins with 1.
-        let place = try op.choice("SCMP_CMP_", "NE LT LE EQ GE GT MASKED_EQ", "operator")
+        let relation = try op.choice(ProfileRelation.self, "SCMP_CMP_", "operator")
         self.init(
-            arg: UInt32(try index.number()), op: scmp_compare(UInt32(place) + 1),
-            datum_a: try first.number(),
-            datum_b: try fields[2]?.number() ?? 0)
+            arg: UInt32(try index.number()), op: relation.libseccompValue,
+            datum_a: try first.number(), datum_b: try fields[.valueTwo]?.number() ?? 0)
     }
 }
