@@ -8,6 +8,11 @@ public func createFile(_ path: ByteString) throws(Failure) -> Descriptor {
         do throws(SystemError) { return try openFile(path, .createNew) } catch {
             if error.errno != .exists { throw error }
         }
+        // A device or a directory is there by mistake, and stays.
+        let leftover = try status(of: path, followLinks: false)
+        guard leftover.isRegular || leftover.isLink else {
+            throw SystemError("open", .exists, subject: path)
+        }
         try removeFile(path)
         return try openFile(path, .createNew)
     } catch { throw error.explained("unable to create \(path)") }
