@@ -13,7 +13,9 @@ from apus import BIN, background, environment, run, wait_for
 
 
 def learned(policy):
-    return [line.partition(":")[0] for line in policy.read_text().splitlines()]
+    """The calls that a policy names, without its comments and its first lines."""
+    return [line.partition(":")[0] for line in policy.read_text().splitlines()
+            if line[0] not in "#@"]
 
 
 class TestLearning:
@@ -25,11 +27,27 @@ class TestLearning:
         first = run("seccomp", "--learn", policy, *command)
         assert (first.returncode, first.stdout, first.stderr) == (0, b"one\n3\n", b"")
         names = learned(policy)
-        assert names == sorted(set(names))
+        assert names[0] == "exit_group" and names[1:] == sorted(set(names[1:]))
         assert {"execve", "mkdir", "rmdir", "exit_group"} <= set(names) and "mount" not in names
         second = run("seccomp", policy, *command)
         assert (second.returncode, second.stdout, second.stderr) == (0, b"one\n3\n", b"")
         assert run("seccomp", policy, "python3", "-c", "").returncode != 0
+
+    def test_what_no_run_did_fails_and_kills_nothing(self, tmp_path):
+        policy = tmp_path / "learned.policy"
+        script = "[ -z \"$1\" ] || mkdir \"$1\"; echo done"
+        command = ["sh", "-c", script, "sh"]
+        assert run("seccomp", "--learn", policy, *command, "").returncode == 0
+        assert "\n@default return EPERM\nexit_group: 1\n" in policy.read_text()
+        # Dash forks for mkdir, which no run did.
+        result = run("seccomp", policy, *command, tmp_path / "new")
+        assert result.returncode >= 0 and not (tmp_path / "new").exists()
+        assert b"ermitted" in result.stderr or b"fork" in result.stderr, result
+
+    def test_a_run_that_a_signal_ended_leaves_a_policy_that_works(self, tmp_path):
+        policy = tmp_path / "learned.policy"
+        assert run("seccomp", "--learn", policy, "sh", "-c", "kill -KILL $$").returncode == 137
+        assert run("seccomp", policy, "sh", "-c", "exit 5").returncode == 5
 
     def test_more_runs_add_to_it(self, tmp_path):
         policy = tmp_path / "learned.policy"

@@ -1,5 +1,6 @@
 """Policies as files: compiled and explained; and calls of other architectures, really made."""
 
+import json
 import pathlib
 import platform
 import re
@@ -8,7 +9,7 @@ import sys
 
 import pytest
 
-from apus import run
+from apus import BIN, run
 
 PODMAN = pathlib.Path("/usr/share/containers/seccomp.json")
 PROFILE = """{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [
@@ -103,6 +104,77 @@ class TestCompiledPolicies:
         text = PROFILE.replace('"caps": ["CAP_SYS_CHROOT"]', '"minKernel": "6.5"')
         assert explained(compiled(tmp_path, text, "-k", "6.4"))["chroot"] == "allow"
         assert explained(compiled(tmp_path, text, "-k", "6.12"))["chroot"] == "return EPERM"
+
+
+class TestEnding:
+    REFUSED = b"fatal: the policy has exit_group fail, and no program could end under it\n"
+
+    @pytest.mark.parametrize("command", [
+        ["seccomp", "~exit_group"], ["seccomp", "@basic-io ~exit_group:ENOSYS"],
+        ["setcaps", "--seccomp", "~exit_group exit"],
+        ["tcpserver", "--child-seccomp", "~exit_group", "127.0.0.1", "0"]])
+    def test_a_policy_under_which_nothing_ends_is_refused(self, command):
+        result = run(*command, "true")
+        assert (result.returncode, result.stdout) == (100, b"")
+        assert result.stderr.endswith(self.REFUSED), result.stderr
+
+    def test_in_every_format(self, tmp_path):
+        for text in ("@default return EPERM\nread: 1\n",
+                     '{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["exit_group"], '
+                     '"action": "SCMP_ACT_ERRNO"}]}'):
+            (tmp_path / "policy").write_text(text)
+            for command in (["seccomp", tmp_path / "policy", "true"],
+                            ["seccomprules", tmp_path / "a", tmp_path / "b", tmp_path / "policy"]):
+                result = run(*command)
+                assert result.returncode == 100 and result.stderr.endswith(self.REFUSED)
+
+    @pytest.mark.parametrize("command", [["svok", "/nonexistent"], ["apus"], ["setcaps", "/no/such"]])
+    def test_programs_end_even_where_a_filter_forbids_it(self, command):
+        """A filter of others, since ours are refused: the C libraries' exit would try for ever."""
+        result = run(sys.executable, "-c", WITHOUT_EXIT, BIN / command[0], *command[1:], timeout=20)
+        assert -result.returncode in (signal.SIGILL, signal.SIGTRAP, signal.SIGSEGV), result
+
+
+# Makes exit_group and exit fail with EPERM and executes a program.
+WITHOUT_EXIT = """
+import ctypes, os, platform, struct, sys
+numbers = {"x86_64": (231, 60), "aarch64": (94, 93), "riscv64": (94, 93)}[platform.machine()]
+code = [(0x20, 0, 0, 0), (0x15, 1, 0, numbers[0]), (0x15, 0, 1, numbers[1]), (6, 0, 0, 0x50001),
+        (6, 0, 0, 0x7fff0000)]
+program = b"".join(struct.pack("HBBI", *one) for one in code)
+buffer = ctypes.create_string_buffer(program)
+header = struct.pack("HxxxxxxP", len(code), ctypes.addressof(buffer))
+libc = ctypes.CDLL(None, use_errno=True)
+assert libc.prctl(38, 1, 0, 0, 0) == 0
+assert libc.prctl(22, 2, ctypes.create_string_buffer(header), 0, 0) == 0
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
+class TestPoliciesOfOthers:
+    def test_an_old_profile_lets_newer_programs_fall_back(self, tmp_path):
+        """Calls newer than the profile do not exist, though it looks at clone's flags."""
+        known = run("seccomprules", "-n", "@known").stdout.decode().splitlines()
+        names = [line.split()[0] for line in known if re.search(r"\s\d+\s+allow$", line)]
+        numbers = {line.split()[0]: int(line.split()[1]) for line in known if line.split()[1].isdigit()}
+        rules = [{"name": name, "action": "SCMP_ACT_ALLOW", "args": []} for name in names
+                 if numbers[name] <= numbers["getrandom"] and name != "clone"]
+        rules.append({"name": "clone", "action": "SCMP_ACT_ALLOW", "args": [
+            {"index": 0, "value": 2080505856, "valueTwo": 0, "op": "SCMP_CMP_MASKED_EQ"}]})
+        profile = tmp_path / "old.json"
+        profile.write_text(json.dumps({"defaultAction": "SCMP_ACT_ERRNO", "syscalls": rules}))
+        result = run("seccomp", profile, "sh", "-c", "ls -l / >/dev/null && echo ran | cat")
+        assert (result.returncode, result.stdout) == (0, b"ran\n"), result
+        assert explained(profile)["clone3"] == "return ENOSYS"
+
+    def test_minijails_constants_and_repeated_lines(self, tmp_path):
+        policy = tmp_path / "policy"
+        policy.write_text("@include ./common.policy\nread: 1\ngetrandom: arg2 in ~GRND_RANDOM\n"
+                          "madvise: arg2 == MADV_DONTNEED || arg2 == MADV_GUARD_INSTALL\n")
+        (tmp_path / "common.policy").write_text("read: 1\nioctl: arg1 == TCGETS2 || arg1 == FIONBIO\n")
+        table = explained(policy)
+        assert table["read"] == "allow"
+        assert table["madvise"] == "arg2 == 4 || arg2 == 0x66: allow; else kill-process"
 
 
 class TestExplanations:

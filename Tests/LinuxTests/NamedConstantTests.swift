@@ -13,7 +13,37 @@ struct NamedConstantTests {
         }
     }
 
-    @Test("Only names have values", arguments: ["", "EFOO", "EPER", "EPERM ", "1", "-100", "E"])
+    @Test("Every name of every table is found, and none that is nearly one")
+    func search() {
+        for table in [errorNumbers, errorAliases, commonConstants, unifiedCalls, ownConstants] {
+            var last: ByteString = ""
+            for entry in table.entries {
+                let name = ByteString(entry.name)
+                #expect(last < name, "\(name) is out of order")
+                #expect(table[name] == entry.value, "\(name)")
+                for wrong in ["\(name)_" as ByteString, "\(name)=", " \(name)"] {
+                    #expect(table[wrong] == nil, "\(wrong)")
+                }
+                last = name
+            }
+        }
+        #expect(commonConstants.entries.count > 3000)
+        #expect(NameTable("")["A"] == nil)
+        #expect(NameTable("A=1")["A"] == 1)
+        #expect(NameTable("A=-1\nB=2")["A"] == -1)
+    }
+
+    @Test("An error's number is no other constant")
+    func errorNumbersOnly() {
+        #expect(errorNumber("EWOULDBLOCK") == .again)
+        for name in ["EPOLLIN", "O_CREAT", "", "EFOO"] as [ByteString] {
+            #expect(errorNumber(name) == nil)
+        }
+    }
+
+    @Test(
+        "Only names have values",
+        arguments: ["", "EFOO", "EPER", "EPERM ", "1", "-100", "E", "EPERM=1", "=1", " "])
     func unknown(_ name: String) { #expect(namedConstant(ByteString(name)) == nil) }
 
     @Test("An error has the name that is no alias")

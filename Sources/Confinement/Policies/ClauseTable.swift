@@ -20,6 +20,17 @@ struct ClauseTable: Equatable, Sendable {
         }
     }
 
+    /// Adds clauses that are looked at after those that a call has.
+    mutating func append(_ clauses: [Clause], to call: Int32) {
+        let place = place(of: call)
+        if has(call, at: place) {
+            // In place: a policy may have thousands of lines for one call.
+            entries[place].clauses += clauses
+        } else {
+            entries.insert((call, clauses), at: place)
+        }
+    }
+
     var isEmpty: Bool { entries.isEmpty }
 
     func contains(_ call: Int32) -> Bool { has(call, at: place(of: call)) }

@@ -45,10 +45,23 @@ public struct LearnedPolicy {
             }
         }
         if names.isEmpty && !text.isEmpty { return }
-        var bytes = text
+        var bytes = text.isEmpty ? LearnedPolicy.start : text
         if bytes.last.map({ $0 != UInt8(ascii: "\n") }) == true { bytes.append(UInt8(ascii: "\n")) }
-        for name in names { bytes += ("\(name): 1\n" as ByteString).bytes }
+        for name in names where !text.isEmpty || name != "exit_group" {
+            bytes += ("\(name): 1\n" as ByteString).bytes
+        }
         let temporary: ByteString = "\(path).new"
         try publish(try createFile(temporary), bytes, temporary, as: path)
     }
+
+    /// What a new policy begins with. What a run did not do fails, so that the program can tell, and a
+    /// program that was ended by a signal will want to end by itself.
+    private static let start = Array(
+        """
+        # Learned by seccomp --learn. Calls that no run made fail with "operation not permitted";
+        # seccomp --log names them.
+        @default return EPERM
+        exit_group: 1
+
+        """.utf8)
 }

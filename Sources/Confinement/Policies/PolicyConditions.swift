@@ -41,18 +41,24 @@ extension PolicyLine {
         return relations.first { word.isSpelled($0.0) }?.1
     }
 
-    /// Constants joined by `|`.
-    private mutating func value() throws(Failure) -> UInt64 {
-        var value = try constant()
-        while take("|") { value |= try constant() }
+    /// How many parentheses may be open at once.
+    private static let depthLimit = 100
+
+    /// Constants joined by `|`, within so many parentheses.
+    private mutating func value(depth: Int = 0) throws(Failure) -> UInt64 {
+        var value = try constant(depth: depth)
+        while take("|") { value |= try constant(depth: depth) }
         return value
     }
 
-    private mutating func constant() throws(Failure) -> UInt64 {
+    private mutating func constant(depth: Int) throws(Failure) -> UInt64 {
         let isComplement = take("~")
         var value: UInt64
         if take("(") {
-            value = try self.value()
+            guard depth < PolicyLine.depthLimit else {
+                throw place.mistake("too many parentheses within each other")
+            }
+            value = try self.value(depth: depth + 1)
             try expect(")")
         } else {
             value = try number()
@@ -71,9 +77,9 @@ extension PolicyLine {
     mutating func action() throws(Failure) -> FilterAction {
         let word = try take()
         if word == "return" {
-            let errno = try number()
-            guard errno <= 4095 else { throw place.mistake("no error number: \(errno)") }
-            return .fail(Errno(Int32(errno)))
+            let word = try take()
+            guard let errno = errno(word) else { throw place.mistake("no error number: \(word)") }
+            return .fail(errno)
         }
         let actions: [(StaticString, FilterAction)] = [
             ("allow", .allow), ("1", .allow), ("kill", .killProcess),
@@ -86,6 +92,14 @@ extension PolicyLine {
         }
         throw place.mistake("unknown action \(word)")
     }
+}
+
+/// An error number by its name or in C's notation, from 0 to the kernel's highest, 4095; nil for
+/// anything else.
+func errno(_ word: ByteString) -> Errno? {
+    if let errno = errorNumber(word) { return errno }
+    guard let number = parseNumber(word), number <= 4095 else { return nil }
+    return Errno(Int32(number))
 }
 
 /// A number in C's notation, perhaps negative; nil when it is none or does not fit in 64 bits.

@@ -49,9 +49,7 @@ extension Policy {
         let name = ByteString(word.bytes[..<colon])
         let what = ByteString(word.bytes[(colon + 1)...])
         if what == "kill" { return (name, .killProcess) }
-        guard let errno = parseNumber(what) ?? namedConstant(what), errno <= 4095 else {
-            throw place.mistake("no error number: \(what)")
-        }
-        return (name, .fail(Errno(Int32(errno))))
+        guard let errno = errno(what) else { throw place.mistake("no error number: \(what)") }
+        return (name, .fail(errno))
     }
 }

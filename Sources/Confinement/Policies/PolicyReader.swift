@@ -7,10 +7,15 @@ import Linux
 struct PolicyReader {
     /// How deep `@include` goes; a file that includes itself ends here.
     private static let depthLimit = 10
+    /// How many files a policy may have, so that a few lines cannot ask for millions.
+    private static let fileLimit = 256
+    /// How many clauses a call may have: a filter cannot have that many instructions.
+    private static let clauseLimit = SystemCallFilter.limit
 
     private var policy = Policy()
     private var isDenyList = false
     private var hasDefault = false
+    private var fileCount = 1
     /// Clauses by the calls that lines name, and by those that groups have.
     private var named = ClauseTable()
     private var grouped = ClauseTable()
@@ -46,6 +51,10 @@ struct PolicyReader {
                 _ = try line.take()
                 guard depth < PolicyReader.depthLimit else {
                     throw line.place.mistake("@include goes too deep")
+                }
+                fileCount += 1
+                guard fileCount <= PolicyReader.fileLimit else {
+                    throw line.place.mistake("more than \(PolicyReader.fileLimit) files")
                 }
                 let path = try line.path(besides: file)
                 try line.end()
@@ -108,15 +117,22 @@ struct PolicyReader {
         for call in calls { try add(clauses, to: call, line.place) }
     }
 
-    /// Several lines may name one call; they are gone through in order.
+    /// Several lines may name one call; they are gone through in order. Once a line has decided the
+    /// call whatever its arguments, a further one may only say again what is so already.
     private mutating func add(_ clauses: [Clause], to call: Int32, _ place: PolicyPlace)
         throws(Failure)
     {
         let before = named[call]
-        if before.last?.isUnconditional == true {
+        guard let last = before.last, last.isUnconditional else {
+            guard before.count + clauses.count <= PolicyReader.clauseLimit else {
+                throw place.mistake("too many conditions for one call")
+            }
+            named.append(clauses, to: call)
+            return
+        }
+        for clause in clauses where clause.action != last.action && !before.contains(clause) {
             throw place.mistake("an earlier line decides this call already")
         }
-        named[call] = before + clauses
     }
 
     private func clauses(_ line: inout PolicyLine) throws(Failure) -> [Clause] {
@@ -188,6 +204,7 @@ func number(of name: ByteString, _ place: PolicyPlace) throws(Failure) -> Int32?
 
 /// The numbers of a group's calls, as far as this architecture has them.
 func expand(_ group: ByteString, _ place: PolicyPlace) throws(Failure) -> [Int32] {
+    if group.isSpelled(SystemCallGroups.known) { return SystemCalls.all }
     guard let members = SystemCallGroups.members(of: group) else {
         throw place.mistake("unknown group \(group)")
     }

@@ -54,13 +54,34 @@ public enum PolicySource {
         return next == UInt8(ascii: "\"") || next == UInt8(ascii: "}")
     }
 
-    /// Compiles it.
+    /// Compiles it. A policy under which no program could end fails with exit code 100.
     public func filter() throws(Failure) -> SystemCallFilter {
+        let filter = try uncheckedFilter()
+        // The C libraries try again and again, at full speed, to end when they cannot. What has been
+        // compiled was looked at then.
+        if case .compiled = self { return filter }
+        if filter.mayFail("exit_group") {
+            throw Failure(
+                "the policy has exit_group fail, and no program could end under it", exitCode: 100)
+        }
+        return filter
+    }
+
+    /// Compiles it, whatever it says.
+    func uncheckedFilter() throws(Failure) -> SystemCallFilter {
         switch self {
         case .policy(let policy): try SystemCallFilter(policy)
         case .profile(let profile): try SystemCallFilter(profile)
         case .compiled(let filter): filter
         }
+    }
+}
+
+extension SystemCallFilter {
+    /// Whether a call may fail with an error number instead of being made.
+    fileprivate func mayFail(_ name: ByteString) -> Bool {
+        guard let number = Architecture.native.number(of: name) else { return false }
+        return answers(to: number, of: Architecture.native.auditNumber).contains { $0.isFailure }
     }
 }
 

@@ -70,14 +70,15 @@ struct NameTable: Sendable {
     /// The highest value; 0 in an empty table.
     var highestValue: Int { entries.reduce(0) { max($0, $1.value) } }
 
-    private var entries: [Entry] { bytes.split(whereSeparator: NameTable.isBlank).map(Entry.init) }
+    /// All of the table, in order.
+    var entries: [Entry] { bytes.split(whereSeparator: NameTable.isBlank).map(Entry.init) }
 
     /// A word of the table, taken apart.
-    private struct Entry {
+    struct Entry {
         let name: Slice<UnsafeBufferPointer<UInt8>>
         let value: Int
 
-        init(_ word: Slice<UnsafeBufferPointer<UInt8>>) {
+        fileprivate init(_ word: Slice<UnsafeBufferPointer<UInt8>>) {
             name = word.prefix { $0 != UInt8(ascii: "=") }
             let digits = word.dropFirst(name.count + 1)
             let isNegative = digits.first == UInt8(ascii: "-")
