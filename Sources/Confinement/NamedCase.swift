@@ -1,4 +1,4 @@
-import Linux
+import Bytes
 
 /// An enumeration whose cases have names in what people write.
 protocol NamedCase: CaseIterable, Equatable {

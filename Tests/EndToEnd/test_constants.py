@@ -13,7 +13,7 @@ REMOVED = {"FS_ENCRYPTION_MODE_SPECK128_256_XTS", "FS_ENCRYPTION_MODE_SPECK128_2
 
 def table():
     """What is in the table for this machine's architecture."""
-    text = (ROOT / "Sources/Linux/KernelConstants.swift").read_text()
+    text = (ROOT / "Sources/Linux/Security/KernelConstants.swift").read_text()
     common, *others = re.split(r"^#(?:if|elseif) ", text, flags=re.M)
     machine = {"aarch64": "arm64"}.get(platform.machine(), platform.machine())
     own = [part for part in others if part.startswith(f"arch({machine})")]

@@ -128,12 +128,7 @@ extension scmp_arg_cmp {
 /// A number as it is written in C, small ones in decimal.
 func hexadecimal(_ value: UInt64) -> ByteString {
     if value < 10 { return "\(value)" }
-    var digits: [UInt8] = []
-    var rest = value
-    while rest != 0 {
-        let digit = UInt8(rest & 15)
-        digits.append(digit < 10 ? 48 + digit : 87 + digit)
-        rest >>= 4
-    }
-    return ByteString("0x".utf8 + digits.reversed())
+    var text = Array("0x".utf8)
+    appendHexadecimal(value, to: &text)
+    return ByteString(text)
 }

@@ -119,7 +119,9 @@ func parseNumber(_ text: ByteString) -> UInt64? {
     if digits.isEmpty { return nil }
     var value: UInt64 = 0
     for byte in digits {
-        guard let digit = hexDigit(byte), digit < base else { return nil }
+        guard let digit = hexadecimalDigit(byte).map({ UInt64($0) }), digit < base else {
+            return nil
+        }
         let (product, tooBig) = value.multipliedReportingOverflow(by: base)
         let (sum, stillTooBig) = product.addingReportingOverflow(digit)
         if tooBig || stillTooBig { return nil }
@@ -127,13 +129,4 @@ func parseNumber(_ text: ByteString) -> UInt64? {
     }
     if !isNegative { return value }
     return value <= 1 << 63 ? 0 &- value : nil
-}
-
-private func hexDigit(_ byte: UInt8) -> UInt64? {
-    switch byte {
-    case UInt8(ascii: "0")...UInt8(ascii: "9"): UInt64(byte - UInt8(ascii: "0"))
-    case UInt8(ascii: "a")...UInt8(ascii: "f"): UInt64(byte - UInt8(ascii: "a") + 10)
-    case UInt8(ascii: "A")...UInt8(ascii: "F"): UInt64(byte - UInt8(ascii: "A") + 10)
-    default: nil
-    }
 }
