@@ -7,7 +7,7 @@ import Linux
 func seccomprules(_ call: Call) throws(Failure) -> Outcome {
     let usage = Failure(
         usage: "seccomprules [ -n ] [ -c caps ] [ -k kernel ] policy.bpf policy.tmp [ policy ]")
-    var circumstances = try Circumstances.current()
+    var profileTarget = try ProfileTarget.current()
     var explains = false
     let long = [
         LongOption("caps", takesArgument: true, letter: "c"), LongOption("explain", letter: "n"),
@@ -18,11 +18,11 @@ func seccomprules(_ call: Call) throws(Failure) -> Outcome {
         guard case .option(let letter, let value) = option else { throw usage }
         switch letter {
         case "c":
-            circumstances.bounding = try CapabilityList(value).applied(
-                to: circumstances.bounding, all: .known)
+            profileTarget.bounding = try CapabilityList(value).applied(
+                to: profileTarget.bounding, all: .known)
         case "k":
-            guard let version = Circumstances.version(value) else { throw usage }
-            circumstances.kernel = version
+            guard let version = ProfileTarget.version(value) else { throw usage }
+            profileTarget.kernel = version
         default: explains = true
         }
     }
@@ -31,7 +31,7 @@ func seccomprules(_ call: Call) throws(Failure) -> Outcome {
     guard (files...(files + 1)).contains(words.count) else { throw usage }
     let source =
         words.count > files
-        ? try PolicySource.named(words[files], circumstances) : try standardInput(circumstances)
+        ? try PolicySource.named(words[files], profileTarget) : try standardInput(profileTarget)
     if explains {
         let table = try explain(source)
         do throws(SystemError) { try writeAll(Standard.output, table) } catch {
@@ -43,10 +43,10 @@ func seccomprules(_ call: Call) throws(Failure) -> Outcome {
     return .exit(0)
 }
 
-private func standardInput(_ circumstances: Circumstances) throws(Failure) -> PolicySource {
+private func standardInput(_ profileTarget: ProfileTarget) throws(Failure) -> PolicySource {
     let text: [UInt8]
     do throws(SystemError) {
         text = try contents(of: Standard.input, limit: PolicySource.sizeLimit)
     } catch { throw error.explained("unable to read input") }
-    return try PolicySource.read(text, file: "standard input", circumstances)
+    return try PolicySource.read(text, file: "standard input", profileTarget)
 }

@@ -120,14 +120,14 @@ struct EquivalenceTests {
     }.filter { $0 != "@default" }
     private static let values: [UInt64] = [0, 1, 2, 3, 0xffff_ffff, 0x1_0000_0001, ~0]
 
-    private func circumstances() -> Circumstances { Circumstances(bounding: [], kernel: (6, 1)) }
+    private func profileTarget() -> ProfileTarget { ProfileTarget(bounding: [], kernel: (6, 1)) }
 
     private func fromPolicy(_ model: Model) throws -> SystemCallFilter {
         try PolicySource.read(Array(model.policy.utf8), file: "policy").uncheckedFilter()
     }
 
     private func fromProfile(_ model: Model) throws -> SystemCallFilter {
-        try PolicySource.read(Array(model.profile.utf8), file: "profile", circumstances())
+        try PolicySource.read(Array(model.profile.utf8), file: "profile", profileTarget())
             .uncheckedFilter()
     }
 

@@ -37,7 +37,7 @@ struct MalformedPolicyTests {
             case .policy: _ = try PolicyReader.read(seed, file: "seed")
             case .profile:
                 _ = try Profile.read(
-                    seed, file: "seed", Circumstances(bounding: [], kernel: (6, 1)))
+                    seed, file: "seed", ProfileTarget(bounding: [], kernel: (6, 1)))
             }
         }
     }

@@ -33,8 +33,8 @@ enum PolicyFormat: String, CaseIterable {
         case .policy: return try SystemCallFilter(PolicyReader.read(bytes, file: "policy"))
         case .compiled: return try SystemCallFilter(file: sealed(bytes), name: "file")
         case .profile:
-            let circumstances = Circumstances(bounding: [], kernel: (6, 1))
-            let profile = try Profile.read(bytes, file: "profile", circumstances)
+            let profileTarget = ProfileTarget(bounding: [], kernel: (6, 1))
+            let profile = try Profile.read(bytes, file: "profile", profileTarget)
             // With arguments, libseccomp may not come to an end.
             let isSafe = profile.rules.allSatisfy { $0.arguments.isEmpty }
             return isSafe ? try SystemCallFilter(profile) : nil

@@ -7,10 +7,10 @@ import Testing
 
 @testable import Confinement
 
-private let here = Circumstances(bounding: [], kernel: (6, 1))
+private let here = ProfileTarget(bounding: [], kernel: (6, 1))
 
-private func profile(_ text: String, _ circumstances: Circumstances = here) throws -> Profile {
-    try Profile.read(Array(text.utf8), file: "test.json", circumstances)
+private func profile(_ text: String, _ profileTarget: ProfileTarget = here) throws -> Profile {
+    try Profile.read(Array(text.utf8), file: "test.json", profileTarget)
 }
 
 private func mistake(_ text: String) -> String {
@@ -160,11 +160,11 @@ struct ProfileTests {
             (#""excludes": {"minKernel": "4.8"}"#, false),
             (#""excludes": {"minKernel": "6.12"}"#, true),
         ])
-    func circumstances(_ members: String, _ isThere: Bool) throws {
+    func profileTarget(_ members: String, _ isThere: Bool) throws {
         let native = String(decoding: Architecture.native.goName.bytes, as: UTF8.self)
         let text = rule("\(members.replacingOccurrences(of: "NATIVE", with: native)),")
         let profile = try profile(
-            text, Circumstances(bounding: CapabilitySet(Capability(5)), kernel: (6, 1)))
+            text, ProfileTarget(bounding: CapabilitySet(Capability(5)), kernel: (6, 1)))
         #expect((try answer(profile, "read") == FilterAction.allow.rawValue) == isThere)
     }
 
@@ -500,7 +500,7 @@ struct ProfileReferenceTests {
             let text = try Data(contentsOf: URL(fileURLWithPath: ProfileReferenceTests.podman))
             let filter = try SystemCallFilter(
                 Profile.read(
-                    Array(text), file: "podman", Circumstances(bounding: bounding, kernel: (6, 1))))
+                    Array(text), file: "podman", ProfileTarget(bounding: bounding, kernel: (6, 1))))
             let reference = try referenceProgram(
                 0x5_0026, ["x86", "x32"], try podmanRules(Set(capabilities)))
             let values: [UInt64] = [0, 8, 9, 16, 131072, 131080, 0xffff_ffff, 1 << 40]

@@ -2,14 +2,14 @@ import Bytes
 import Commands
 import Linux
 
-// The file that seccomprules(8) makes: 24 bytes, then the instructions of linux/filter.h. All is in the
-// byte order of the machine. seccomp-policy(5) describes it.
+// The file that seccomprules(8) writes: a header of 24 bytes, then the instructions of linux/filter.h, all
+// in the byte order of the machine. seccomp-policy(5) describes it.
 extension SystemCallFilter {
     private static let magic: [UInt8] = [0x7f] + Array("APUSBPF".utf8)
     private static let headerSize = 24
     private static let version: UInt16 = 1
 
-    /// Whether `bytes` are to be such a file.
+    /// Whether `bytes` begin as such a file does.
     static func isFile(_ bytes: [UInt8]) -> Bool { bytes.starts(with: magic) }
 
     /// The file's bytes.
@@ -32,7 +32,7 @@ extension SystemCallFilter {
         return bytes
     }
 
-    /// Reads the file's bytes; `name` is its path in messages. What is not all there, or was made for
+    /// Reads the file's bytes; `name` is its path in messages. A file that is damaged, or was compiled for
     /// another architecture, fails with exit code 111.
     init(file bytes: [UInt8], name: ByteString) throws(Failure) {
         func word<Word: FixedWidthInteger>(_ offset: Int, _ type: Word.Type) -> Word {
@@ -63,7 +63,7 @@ extension SystemCallFilter {
         }
     }
 
-    /// FNV-1a of all but the checksum's own place: against accidents, not against people.
+    /// FNV-1a of all bytes but the checksum itself. It detects accidents, not manipulation.
     static func checksum(_ bytes: [UInt8]) -> UInt32 {
         var sum: UInt32 = 2_166_136_261
         for (offset, byte) in bytes.enumerated() where !(20..<24).contains(offset) {

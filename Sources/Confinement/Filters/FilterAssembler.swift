@@ -2,13 +2,13 @@ import Bytes
 import Commands
 import Linux
 
-/// Puts a BPF program together from its end to its start, so that every jump's target is known when
-/// the jump is made. BPF only jumps forward, and a condition at most 255 instructions.
+/// Assembles a BPF program from its end to its start, so that the target of every jump is known when the
+/// jump is made. BPF jumps only forward; a conditional jump skips at most 255 instructions.
 struct FilterAssembler {
-    /// An instruction, by how many follow it.
+    /// An instruction, by the number of instructions after it.
     typealias Label = Int
 
-    /// Where the kernel's description of a call, struct seccomp_data, has its parts.
+    /// Offsets in struct seccomp_data, which describes a call.
     enum Field {
         static let number: UInt32 = 0
         static let architecture: UInt32 = 4
@@ -36,13 +36,13 @@ struct FilterAssembler {
 
     private var reversed: [FilterInstruction]
 
-    /// Starts in front of `program`, which may be empty.
+    /// Begins with `program`, which may be empty; what is assembled goes in front of it.
     init(before program: [FilterInstruction]) { reversed = program.reversed() }
 
     /// The program, first instruction first.
     var program: [FilterInstruction] { reversed.reversed() }
 
-    /// The instruction that the program starts with now.
+    /// The first instruction of the program so far.
     var start: Label { reversed.count - 1 }
 
     /// Ends with an action.
@@ -50,7 +50,7 @@ struct FilterAssembler {
         append(FilterInstruction(.answer, action.rawValue))
     }
 
-    /// Loads 32 bits and goes on at `next`.
+    /// Loads 32 bits and continues at `next`.
     mutating func load(_ field: UInt32, then next: Label) -> Label {
         if next != start { _ = jump(to: next) }
         return append(FilterInstruction(.load, field))
@@ -103,7 +103,7 @@ struct FilterAssembler {
         append(FilterInstruction(.jump, UInt32(reversed.count - 1 - target)))
     }
 
-    /// `target`, or a jump to it that the next few instructions can reach.
+    /// `target`, or a jump to it where it is too far away for a conditional jump.
     private mutating func reach(_ target: Label) -> Label {
         reversed.count - target < 250 ? target : jump(to: target)
     }

@@ -2,15 +2,15 @@ import Bytes
 import Commands
 import Linux
 
-// A filter run outside the kernel, to tell what it says of calls that nobody has made.
+// Runs a filter outside the kernel, to tell how it answers calls that nobody has made.
 extension SystemCallFilter {
     /// The answers that the filter can give, each once, when `word` tells the 32 bits at an offset of
     /// struct seccomp_data, or nil where they may be anything. None for a filter with instructions that
     /// no compiler of filters makes.
     func answers(_ word: (UInt32) -> UInt32?) -> [FilterAction] {
         var answers: [FilterAction] = []
-        // What the accumulator can hold at each instruction; nil is anything. Jumps only go forward, so
-        // that all is known of an instruction when it is reached.
+        // The values that the accumulator can have at each instruction; nil is any value. Jumps only go
+        // forward, so they are complete when an instruction is reached.
         var accumulators = [[UInt32?]](repeating: [], count: instructions.count)
         if !accumulators.isEmpty { accumulators[0] = [0] }
         for (place, instruction) in instructions.enumerated() {
@@ -51,7 +51,7 @@ extension SystemCallFilter {
 }
 
 extension FilterInstruction {
-    /// What the accumulator holds afterwards, and how many instructions may be skipped; nil for an
+    /// The accumulator afterwards, and how many instructions may be skipped; nil for an
     /// instruction that is not known.
     fileprivate func step(_ accumulator: UInt32?, _ word: (UInt32) -> UInt32?)
         -> (accumulator: UInt32?, distances: [Int])?

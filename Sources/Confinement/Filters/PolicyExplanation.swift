@@ -3,7 +3,7 @@ import CSeccomp
 import Commands
 import Linux
 
-/// What becomes of every call under a policy, as a table for people: name, number, action.
+/// A table for people of what a policy does with every call: name, number, action.
 public func explain(_ source: PolicySource) throws(Failure) -> [UInt8] {
     let filter = try source.filter()
     let native = Architecture.native.auditNumber

@@ -8,7 +8,7 @@ public struct SystemCallFilter: Equatable, Sendable {
     /// The program, at most 4096 instructions.
     public let instructions: [FilterInstruction]
 
-    /// How it is to be installed.
+    /// The flags to install it with.
     public let flags: FilterFlags
 
     /// The kernel's limit on the length of a program.
@@ -20,8 +20,9 @@ public struct SystemCallFilter: Equatable, Sendable {
         try CurrentProcess.install(filter: instructions, flags: flags)
     }
 
-    /// Takes what an assembler has put together, after a look at the architecture: its own part for each
-    /// of `entries`, `otherwise` for all others. The program must not be too long for the kernel.
+    /// Completes what an assembler has put together by a test of the architecture: each of `entries` has
+    /// its own part, and all others go to `otherwise`. A program too long for the kernel fails with exit
+    /// code 100.
     init(
         _ assembler: FilterAssembler,
         _ entries: [(architecture: UInt32, label: FilterAssembler.Label)],
@@ -43,9 +44,9 @@ public struct SystemCallFilter: Equatable, Sendable {
         }
     }
 
-    /// Compiles a policy. Actions that depend on the number alone become a program of libseccomp's,
-    /// which refuses other architectures too. In front of it goes what libseccomp has no words for:
-    /// calls newer than any policy, and clauses in order, of which the first that holds decides.
+    /// Compiles a policy. libseccomp compiles the calls whose number alone decides, and refuses other
+    /// architectures. In front of its program go tests that libseccomp does not offer: for calls newer
+    /// than any policy, and for clauses in order, the first of which that holds decides.
     init(_ policy: Policy) throws(Failure) {
         let body = try libseccompProgram(policy.defaultAction) { (context) throws(Failure) in
             for (number, clauses) in policy.clauses.entries {
@@ -78,7 +79,7 @@ public struct SystemCallFilter: Equatable, Sendable {
 }
 
 extension FilterAssembler {
-    /// Tests for one call, whose number is loaded, and goes through its clauses.
+    /// Tests for one call, the number being loaded already, and then its clauses in order.
     fileprivate mutating func add(
         _ number: Int32, _ clauses: [Clause], _ defaultAction: FilterAction,
         otherwise: Label
@@ -105,8 +106,8 @@ func libseccompProgram(
     _ defaultAction: FilterAction, _ architectures: [Architecture] = [],
     _ addRules: (scmp_filter_ctx) throws(Failure) -> Void
 ) throws(Failure) -> [FilterInstruction] {
-    // What the kernel knows is found out when it gets the filter. libseccomp would ask it now, and
-    // compile nothing where a filter forbids seccomp(2).
+    // Without this, libseccomp asks the kernel what it supports, and compiles nothing where a filter
+    // forbids seccomp(2).
     try check(seccomp_api_set(3))
     guard let context = seccomp_init(defaultAction.rawValue) else {
         throw Failure("unable to compile", .noMemory)
@@ -114,7 +115,7 @@ func libseccompProgram(
     defer { seccomp_release(context) }
     let killProcess = FilterAction.killProcess.rawValue
     try check(seccomp_attr_set(context, SCMP_FLTATR_ACT_BADARCH, killProcess))
-    // A tree over the numbers in place of a list.
+    // Optimization level 2: a binary tree over the numbers instead of a list.
     try check(seccomp_attr_set(context, SCMP_FLTATR_CTL_OPTIMIZE, 2))
     for architecture in architectures where architecture != .native {
         try check(seccomp_arch_add(context, architecture.token))
@@ -133,7 +134,7 @@ private func check(_ result: Int32) throws(Failure) {
     if result < 0 { throw Failure("unable to compile", Errno(-result)) }
 }
 
-/// What `body` writes to a file that is only in memory, as instructions.
+/// The instructions that `body` writes to a file in memory.
 private func withMemoryFile(_ body: (Int32) throws(SystemError) -> Void) throws(SystemError)
     -> [FilterInstruction]
 {

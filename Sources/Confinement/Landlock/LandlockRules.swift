@@ -2,8 +2,8 @@ import Bytes
 import Commands
 import Linux
 
-/// What `--landlock` says: files, ports and processes that may still be reached. Of a kind of which
-/// there is a rule all else is denied; the other kinds stay free.
+/// The rules of `--landlock`: files, ports and processes that may still be reached. Each kind for which
+/// there is a rule is restricted to its rules; the other kinds are not restricted.
 struct LandlockRules: Sendable {
     /// What a rule allows, by the word before its `=`.
     private enum Word: NamedCase {
@@ -111,9 +111,9 @@ struct LandlockRules: Sendable {
         return true
     }
 
-    /// What is to be denied but for the rules where the kernel offers that version; nil for nothing
-    /// at all. An offer that is too low fails with exit code 111 unless `abi=` says that it will do;
-    /// rules that are none but `abi=` fail with exit code 100.
+    /// The accesses to deny, except where rules allow them, on a kernel that offers this version; nil for
+    /// none. A version that is too low fails with exit code 111 unless `abi=` accepts it; `abi=` without
+    /// any rule fails with exit code 100.
     func handled(offered: Int) throws(Failure) -> LandlockHandled? {
         if places.isEmpty && portRights.isEmpty && scopeBits == 0 {
             throw Failure("Landlock has no rule for files, ports or scopes", exitCode: 100)
@@ -134,7 +134,7 @@ struct LandlockRules: Sendable {
         return handled == LandlockHandled() ? nil : handled
     }
 
-    /// Opens what the rules name, as this process sees it now; nil when there is to be nothing.
+    /// Opens the files that the rules name, as this process sees them now; nil if nothing is restricted.
     func ruleset() throws(Failure) -> LandlockRuleset? {
         let offered: Int
         let ruleset: LandlockRuleset

@@ -2,7 +2,7 @@ import Bytes
 import Commands
 import Linux
 
-/// What this process hears of while it listens and passes on, but for the end of a child.
+/// The signals that this process receives while it listens. It passes on all but CHLD.
 private var signals: SignalSet {
     SignalSet(.child, .alarm, .hangup, .terminate, .user1, .user2)
 }
@@ -31,7 +31,7 @@ public func listen(
     guard let program else {
         return try become(invocation, options, filter, announcedOver: ends.theirs)
     }
-    // Only the child has its end now, so that its end is noticed.
+    // From here on only the child has its end of the socket, so that its death is noticed.
     do { _ = Descriptor(owning: ends.theirs) }
     let socket = Descriptor(owning: ends.ours)
     let (end, listener) = try hear(program, over: socket, mode, filter, messages)
@@ -40,14 +40,14 @@ public func listen(
     return .exit(status.shellCode)
 }
 
-/// Answers all calls, until there can be no more. No listener when the program did not come to be.
+/// Answers calls until there can be no more. Returns no listener if the program was never started.
 private func hear(
     _ program: ProcessID, over socket: borrowing Descriptor, _ mode: ListenerMode,
     _ filter: SystemCallFilter?, _ messages: Messages
 ) throws(Failure) -> (WaitResult, SystemCallListener?) {
     do throws(SystemError) {
         let pending = try SignalDescriptor(signals)
-        // Those of the terminal's keys reach the program without us.
+        // The terminal sends these to the program too.
         for signal in [Signal.interrupt, .quit] { try setDisposition(signal, ignored: true) }
         var message = DescriptorMessage()
         guard let announced = try message.receive(over: socket) else {
@@ -58,7 +58,7 @@ private func hear(
     } catch { throw explained(error) }
 }
 
-/// What a program is to have of what this process changes for itself.
+/// What this process changes for itself and the program is to have unchanged.
 private struct Inherited {
     var blocked: SignalSet
     var ignoresChildren: Bool

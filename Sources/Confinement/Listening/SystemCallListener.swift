@@ -4,16 +4,16 @@ import Linux
 
 /// What a process that listens does with calls that a policy does not plainly allow.
 public enum ListenerMode: Sendable {
-    /// Has them named and makes them.
+    /// Names them and lets them be made.
     case log
-    /// Has them named and does what the policy says.
+    /// Names them and does what the policy says.
     case trap
-    /// Collects all calls, to make a policy of them.
+    /// Lets all calls be made and collects them for a policy.
     case learn
 }
 
-/// A program's calls, announced by its filter to this process, which answers them. It needs no
-/// privileges beyond those for a filter, and sees all that the program starts.
+/// Receives the calls that a program's filter announces, and answers them. This needs no privileges beyond
+/// those for a filter, and covers all that the program starts.
 final class SystemCallListener {
     private let listener: Descriptor
     private let mode: ListenerMode
@@ -35,9 +35,9 @@ final class SystemCallListener {
         self.messages = messages
     }
 
-    /// Puts the filter that announces calls on this process, and sends the listener over `socket`. That
-    /// one call is not announced, since nobody could answer it. It carries a mark that nobody knows
-    /// once this process is another program.
+    /// Installs the filter that announces calls on this process, and sends the listener over `socket`. The
+    /// filter lets that one sendmsg(2) pass unannounced, since nobody could answer it yet. It recognizes
+    /// the call by a random mark, which is forgotten when this process executes the program.
     static func announce(over socket: Int32, _ filter: SystemCallFilter?) throws(SystemError) {
         var generator = SystemRandomNumberGenerator()
         let mark = generator.next()
@@ -46,7 +46,7 @@ final class SystemCallListener {
         try CurrentProcess.install(filter: program, flags: .newListener) {
             (listener) throws(SystemError) in
             do throws(SystemError) { try message.send(listener, over: socket, mark: mark) } catch {
-                // All that this process could still do would wait for ever.
+                // Any further call of this process would wait for ever.
                 fatalError("nobody listens")
             }
         }
@@ -71,7 +71,7 @@ final class SystemCallListener {
         return assembler.program
     }
 
-    /// The filter with an announcement in place of all but permission.
+    /// The filter with every answer but "allow" replaced by an announcement.
     private static func announcing(_ filter: SystemCallFilter?) -> [FilterInstruction] {
         let announcement = FilterAction.announce.rawValue
         guard let filter else { return [FilterInstruction(.answer, announcement)] }
@@ -86,9 +86,9 @@ final class SystemCallListener {
         }
     }
 
-    /// Answers calls until the child `program` and all that it started have ended, and passes
-    /// `signals`, which this process has blocked, on to it. Once it has ended, TERM is for this process
-    /// and ends the wait for what it left behind. Returns how it ended.
+    /// Answers calls until the child `program` and all that it started have ended. Passes on `signals`,
+    /// which this process has blocked. After the program's end, TERM ends the wait for what it left
+    /// behind. Returns how the program ended.
     func run(_ program: ProcessID, _ signals: borrowing SignalDescriptor) throws(SystemError)
         -> WaitResult
     {
@@ -100,7 +100,7 @@ final class SystemCallListener {
                 if end != .nothingYet {
                     if signal == .terminate { return end }
                 } else if signal == .child {
-                    // Kernels before 6.11 say that nobody calls any more when all are reaped.
+                    // Before Linux 6.11 the listener hangs up only when all processes have been reaped.
                     let found = try reap(program)
                     if case .resumed = found { continue }
                     end = found
@@ -115,7 +115,7 @@ final class SystemCallListener {
             do throws(SystemError) {
                 try answer(try SystemCallNotice(from: listener))
             } catch {
-                // Who called is gone before it was heard.
+                // The caller has gone before its call was read.
                 if error.errno != .noEntry { throw error }
             }
         }
@@ -142,7 +142,7 @@ final class SystemCallListener {
         }
     }
 
-    /// Does to who calls what the filter would have done; returns what the call fails with.
+    /// Does what the filter would have done to the caller; returns the error that the call fails with.
     private func enforce(_ action: FilterAction, on notice: SystemCallNotice)
         throws(SystemError) -> Errno
     {
@@ -151,7 +151,7 @@ final class SystemCallListener {
         if try !notice.isWaiting(on: listener) { return .noSystemCall }
         let signal = action == .trap ? Signal.badSystemCall : Signal.kill
         do throws(SystemError) {
-            // 0 would be all of this process's group.
+            // kill(2) takes 0 for the whole process group.
             if notice.process == 0 { throw SystemError("kill", .noProcess) }
             try send(signal, to: notice.process)
         } catch { messages.warning("unable to end the process", error.errno) }

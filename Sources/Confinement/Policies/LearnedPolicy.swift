@@ -2,13 +2,13 @@ import Bytes
 import Commands
 import Linux
 
-/// A policy that grows by what runs of a program need.
+/// A policy to which the calls that runs of a program make are added.
 public struct LearnedPolicy {
     private let path: ByteString
     private let text: [UInt8]
     private let policy: Policy?
 
-    /// The filter of what has been learned before; nil when that is nothing.
+    /// The filter of the policy as it was read; nil when there was none.
     public let filter: SystemCallFilter?
 
     /// The policy in the file `path`, which need not be there. A mistake in it fails with exit code 100.
@@ -29,8 +29,8 @@ public struct LearnedPolicy {
         filter = try SystemCallFilter(policy)
     }
 
-    /// Adds the calls that `listener` heard of and puts the file in place at once. A call that the policy
-    /// decides already stays as it is. Without any new one the file stays.
+    /// Adds the calls that `listener` collected and replaces the file in one step. A call that the policy
+    /// already decides stays as it is. If there is no new one, the file stays as it is.
     func add(_ listener: SystemCallListener, _ messages: Messages) throws(Failure) {
         if listener.sawOtherArchitectures {
             messages.warning("calls of other architectures cannot be learned")
@@ -54,8 +54,8 @@ public struct LearnedPolicy {
         try publish(try createFile(temporary), bytes, temporary, as: path)
     }
 
-    /// What a new policy begins with. What a run did not do fails, so that the program can tell, and a
-    /// program that was ended by a signal will want to end by itself.
+    /// The first lines of a new policy. Calls that no run made fail, so that the program can report them.
+    /// exit_group is allowed even if every run was ended by a signal.
     private static let start = Array(
         """
         # Learned by seccomp --learn. Calls that no run made fail with "operation not permitted";

@@ -2,7 +2,7 @@ import Bytes
 import Commands
 import Linux
 
-/// What the kernel does when a system call is made, in the values of seccomp(2).
+/// What the kernel does when a system call is made: a SECCOMP_RET_* value of seccomp(2).
 struct FilterAction: Equatable, Sendable {
     let rawValue: UInt32
 
@@ -60,22 +60,22 @@ struct Clause: Equatable, Sendable {
     var isUnconditional: Bool { condition.isEmpty }
 }
 
-/// What is allowed to whom is decided elsewhere; this is which system calls are. For a call, the
-/// first clause whose condition holds decides; without one, the default does.
+/// Which system calls are allowed. The first clause of a call whose condition holds decides; if none
+/// does, the default action is taken.
 public struct Policy: Equatable, Sendable {
     /// For calls that are not listed and calls of which no clause holds.
     var defaultAction: FilterAction = .killProcess
     /// The clauses of a call, by its number.
     var clauses = ClauseTable()
 
-    /// Calls whose arguments are in memory, where no filter can look, and the older ones that do the
-    /// same with flags that a filter sees.
+    /// Older calls, whose flags a filter can see, and newer ones that do the same but keep their flags in
+    /// memory, which no filter can read.
     static let twins: [(call: StaticString, twin: StaticString)] = [
         ("clone", "clone3"), ("open", "openat2"), ("openat", "openat2"),
     ]
 
-    /// Where a policy looks at a call's flags, its twin would be the way around: unless the policy
-    /// names the twin, it does not exist. libc then falls back to the older call.
+    /// Makes a twin fail with ENOSYS where the policy looks at the flags of the older call and does not
+    /// name the twin, which would get around the condition. The C libraries then use the older call.
     mutating func closeTwins(named: (Int32) -> Bool) {
         for (call, twin) in Policy.twins {
             guard case .number(let call) = SystemCalls.meaning(of: "\(call)"),

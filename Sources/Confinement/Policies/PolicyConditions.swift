@@ -2,7 +2,7 @@ import Bytes
 import Commands
 import Linux
 
-// What stands after the colon of a policy's line: conditions, values and actions.
+// The part of a policy's line after the colon: conditions, values and actions.
 extension PolicyLine {
     /// `arg0 == 1 && arg1 & 2 || …`: alternatives of comparisons that all hold.
     mutating func condition() throws(Failure) -> [[Comparison]] {
@@ -15,7 +15,7 @@ extension PolicyLine {
         return alternatives
     }
 
-    /// Whether a condition is what comes next.
+    /// Whether a condition comes next.
     var startsCondition: Bool { peek.map { PolicyLine.argument($0) != nil } ?? false }
 
     private static func argument(_ word: ByteString) -> Int? {
@@ -44,7 +44,7 @@ extension PolicyLine {
     /// How many parentheses may be open at once.
     private static let depthLimit = 100
 
-    /// Constants joined by `|`, within so many parentheses.
+    /// Constants joined by `|`; `depth` parentheses are open.
     private mutating func value(depth: Int = 0) throws(Failure) -> UInt64 {
         var value = try constant(depth: depth)
         while take("|") { value |= try constant(depth: depth) }

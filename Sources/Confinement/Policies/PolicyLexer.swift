@@ -47,7 +47,7 @@ struct PolicyLine {
         self.words = words
     }
 
-    /// The next word, which stays there.
+    /// The next word, which is not taken.
     var peek: ByteString? { index < words.count ? words[index] : nil }
 
     /// Whether the second word is a colon.
@@ -75,14 +75,14 @@ struct PolicyLine {
     /// There must be no word left.
     func end() throws(Failure) { if peek != nil { throw unexpected() } }
 
-    /// The mistake of having the next word where it is.
+    /// The mistake that the next word should not be where it is.
     func unexpected() -> Failure {
         guard let word = peek else { return place.mistake("the line ends too early") }
         return place.mistake("unexpected \(word)")
     }
 }
 
-/// Takes a line apart.
+/// Splits a line into words.
 private struct PolicyLexer {
     private var rest: ArraySlice<UInt8>
     private let place: PolicyPlace

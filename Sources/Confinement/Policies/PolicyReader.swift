@@ -3,9 +3,9 @@ import Commands
 import Linux
 
 /// Reads policies in minijail's format, minijail0(5), with systemd's groups as names of calls. What
-/// is not understood is a mistake, with file and line, and never left out.
+/// is not understood is a mistake with file and line, and is never ignored.
 struct PolicyReader {
-    /// How deep `@include` goes; a file that includes itself ends here.
+    /// How deep files may include each other; this also ends a file that includes itself.
     private static let depthLimit = 10
     /// How many files a policy may have, so that a few lines cannot ask for millions.
     private static let fileLimit = 256
@@ -16,7 +16,7 @@ struct PolicyReader {
     private var isDenyList = false
     private var hasDefault = false
     private var fileCount = 1
-    /// Clauses by the calls that lines name, and by those that groups have.
+    /// The clauses of calls that lines name, and of calls that belong to a named group.
     private var named = ClauseTable()
     private var grouped = ClauseTable()
 
@@ -27,7 +27,7 @@ struct PolicyReader {
         return reader.finish()
     }
 
-    /// A call that a line names gets what the line says, whatever groups say of it.
+    /// A line that names a call takes precedence over lines that name its group.
     private mutating func finish() -> Policy {
         policy.clauses = grouped
         for (call, clauses) in named.entries { policy.clauses[call] = clauses }
@@ -60,10 +60,10 @@ struct PolicyReader {
                 try line.end()
                 try include(path, depth: depth + 1)
             case "@frequency":
-                // It only makes minijail's programs faster.
+                // It only helps minijail to sort its tests by frequency.
                 _ = try line.take()
                 _ = try line.path(besides: file)
-            // A group has this name too, and a group's line has a colon.
+            // `@default` is also a group; a line about the group has a colon.
             case "@default" where !line.isStatement:
                 _ = try line.take()
                 try setDefault(&line)
@@ -117,8 +117,8 @@ struct PolicyReader {
         for call in calls { try add(clauses, to: call, line.place) }
     }
 
-    /// Several lines may name one call; they are gone through in order. Once a line has decided the
-    /// call whatever its arguments, a further one may only say again what is so already.
+    /// Several lines may name one call; the filter tests their clauses in order. After a line without a
+    /// condition, further lines may only repeat what already holds.
     private mutating func add(_ clauses: [Clause], to call: Int32, _ place: PolicyPlace)
         throws(Failure)
     {
@@ -148,22 +148,22 @@ struct PolicyReader {
         }
         if !line.startsCondition { return [Clause(action: try line.action())] }
         let condition = try line.condition()
-        // A deny list says when the action is taken. Only minijail's compiler knows deny lists, and
-        // it has it so.
+        // In a deny list the condition says when the action is taken. minijail0(5) does not describe deny
+        // lists; this is what minijail's compiler does.
         if isDenyList {
             try line.expect(";")
             return [Clause(condition: condition, action: try line.action())]
         }
         let allowed = Clause(condition: condition, action: .allow)
         guard line.take(";") else { return [allowed] }
-        // In a list of what is allowed, minijail0(5) has the action for when it does *not* hold.
+        // In an allow list, minijail0(5) takes the action when the condition does *not* hold.
         guard line.peek == "return" else {
             throw line.place.mistake("an action after a condition belongs in braces")
         }
         return [allowed, Clause(action: try line.action())]
     }
 
-    /// In braces: the action is for when the condition holds; none means to allow.
+    /// In braces the action is taken when the condition holds; without an action the call is allowed.
     private func clause(_ line: inout PolicyLine) throws(Failure) -> Clause {
         if !line.startsCondition { return Clause(action: try line.action()) }
         let condition = try line.condition()
@@ -172,7 +172,7 @@ struct PolicyReader {
 }
 
 extension PolicyLine {
-    /// A path; a relative one starts where the policy is that has it.
+    /// A path; a relative one starts in the directory of the policy that contains it.
     fileprivate mutating func path(besides file: ByteString) throws(Failure) -> ByteString {
         let path = try take()
         if path.hasPrefix("/") { return path }
@@ -180,7 +180,7 @@ extension PolicyLine {
         return "\(ByteString(file.bytes[...slash]))\(path)"
     }
 
-    /// Reads `[arch=NAME,…]` if it is there; whether this architecture is in it.
+    /// Reads `[arch=NAME,…]` if it is there. Returns whether the name before it is for this architecture.
     fileprivate mutating func isForThisArchitecture() throws(Failure) -> Bool {
         guard take("[") else { return true }
         try expect("arch")
@@ -202,7 +202,7 @@ func number(of name: ByteString, _ place: PolicyPlace) throws(Failure) -> Int32?
     }
 }
 
-/// The numbers of a group's calls, as far as this architecture has them.
+/// The numbers of those calls of a group that this architecture has.
 func expand(_ group: ByteString, _ place: PolicyPlace) throws(Failure) -> [Int32] {
     if group.isSpelled(SystemCallGroups.known) { return SystemCalls.all }
     guard let members = SystemCallGroups.members(of: group) else {

@@ -6,7 +6,7 @@ import Linux
 public enum PolicySource {
     /// Names and groups of calls, or a file of minijail's format.
     case policy(Policy)
-    /// JSON of OCI's or Docker's.
+    /// A profile in the JSON of OCI or Docker.
     case profile(Profile)
     /// What seccomprules(8) has compiled.
     case compiled(SystemCallFilter)
@@ -16,7 +16,7 @@ public enum PolicySource {
 
     /// What the user names: a list of calls when it begins with `@` or `~`, else a file. A mistake in
     /// it fails with exit code 100, a file that cannot be read with 111.
-    public static func named(_ name: ByteString, _ circumstances: Circumstances? = nil)
+    public static func named(_ name: ByteString, _ profileTarget: ProfileTarget? = nil)
         throws(Failure)
         -> PolicySource
     {
@@ -27,12 +27,12 @@ public enum PolicySource {
         do throws(SystemError) { text = try contents(of: name, limit: sizeLimit) } catch {
             throw error.explained("unable to read \(name)")
         }
-        return try read(text, file: name, circumstances)
+        return try read(text, file: name, profileTarget)
     }
 
     /// What `text` is, by how it begins; `file` is its name in messages.
     public static func read(
-        _ text: [UInt8], file: ByteString, _ circumstances: Circumstances? = nil
+        _ text: [UInt8], file: ByteString, _ profileTarget: ProfileTarget? = nil
     )
         throws(Failure) -> PolicySource
     {
@@ -40,12 +40,12 @@ public enum PolicySource {
             return .compiled(try SystemCallFilter(file: text, name: file))
         }
         if !isJSON(text) { return .policy(try PolicyReader.read(text, file: file)) }
-        let circumstances =
-            if let circumstances { circumstances } else { try Circumstances.current() }
-        return .profile(try Profile.read(text, file: file, circumstances))
+        let profileTarget =
+            if let profileTarget { profileTarget } else { try ProfileTarget.current() }
+        return .profile(try Profile.read(text, file: file, profileTarget))
     }
 
-    /// An object's brace is followed by a string or by another brace, that of a policy by a name.
+    /// A JSON object has a string or a brace after its first brace; a policy has a name there.
     private static func isJSON(_ text: [UInt8]) -> Bool {
         func isBlank(_ byte: UInt8) -> Bool { byte == 32 || (9...13).contains(byte) }
         let start = text.drop(while: isBlank)
@@ -57,8 +57,8 @@ public enum PolicySource {
     /// Compiles it. A policy under which no program could end fails with exit code 100.
     public func filter() throws(Failure) -> SystemCallFilter {
         let filter = try uncheckedFilter()
-        // The C libraries try again and again, at full speed, to end when they cannot. What has been
-        // compiled was looked at then.
+        // When exit_group fails, the C libraries call it again for ever. seccomprules(8) has already
+        // checked what it compiled.
         if case .compiled = self { return filter }
         if filter.mayFail("exit_group") {
             throw Failure(
@@ -67,7 +67,7 @@ public enum PolicySource {
         return filter
     }
 
-    /// Compiles it, whatever it says.
+    /// Compiles it without that check.
     func uncheckedFilter() throws(Failure) -> SystemCallFilter {
         switch self {
         case .policy(let policy): try SystemCallFilter(policy)

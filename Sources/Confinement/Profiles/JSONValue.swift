@@ -3,14 +3,14 @@ import CJansson
 import Commands
 import Linux
 
-/// A value of a JSON document, and where it is, for messages.
+/// A value of a JSON document, and its place for messages.
 final class JSONValue {
     indirect enum Content {
         case object([(name: ByteString, value: JSONValue)])
         case array([JSONValue])
         case text(ByteString)
         case number(UInt64)
-        /// Booleans, and numbers that are negative or have a fraction: nothing here takes them.
+        /// Booleans, and numbers that are negative or have a fraction. No field takes them.
         case other
     }
 
@@ -51,7 +51,7 @@ final class JSONValue {
         }
     }
 
-    /// An object's members that are not null, which is as good as not being there.
+    /// The members of an object. Those that are null count as missing.
     private static func members(_ object: UnsafeMutablePointer<json_t>, _ place: ByteString)
         -> [(name: ByteString, value: JSONValue)]
     {
@@ -134,11 +134,11 @@ struct JSONFields<Field: NamedCase> {
     }
 }
 
-/// In front of a number that was quoted.
+/// Marks a number that was made a string.
 private let giantMark: ByteString = "number "
 
-/// jansson's integers have a sign; masks of 64 bits have none. So numbers of 19 and more digits become
-/// strings with a mark, which no reader of strings here takes for anything else.
+/// jansson reads integers as signed; masks of 64 bits are unsigned. So numbers of 19 and more digits become
+/// strings with a mark that no other string of a profile begins with.
 private func quotedGiants(_ text: [UInt8]) -> [UInt8] {
     var result: [UInt8] = []
     result.reserveCapacity(text.count)

@@ -3,11 +3,11 @@ import CSeccomp
 import Commands
 import Linux
 
-/// A profile in the JSON of OCI and Docker, its conditions on the machine resolved. What its rules
-/// mean together is what libseccomp makes of them, as under podman and Docker: the rules of one call
-/// are merged, not gone through in order.
+/// A profile in the JSON of OCI and Docker, without the rules whose conditions on the machine do not
+/// hold. libseccomp compiles the rules, as under podman and Docker: it merges those of one call, and
+/// knows no order.
 public struct Profile {
-    /// What becomes of some calls.
+    /// An action for some calls.
     struct Rule {
         /// Where it is written, and the calls' names.
         var place: JSONValue
@@ -16,8 +16,8 @@ public struct Profile {
         /// All hold. None at all: always.
         var arguments: [scmp_arg_cmp] = []
 
-        /// What libseccomp is told. As in runc, two comparisons of one argument, of which libseccomp
-        /// knows only one in a rule, become a rule each, and so do all others with them.
+        /// The comparisons as libseccomp gets them. It takes only one comparison of an argument in a
+        /// rule. As in runc, a rule with two of them becomes one rule for each comparison.
         var alternatives: [[scmp_arg_cmp]] {
             let isTwice = arguments.contains { one in
                 arguments.lazy.filter { $0.arg == one.arg }.count > 1
@@ -43,8 +43,8 @@ public struct Profile {
         (rules + rulesForTwins).filter { $0.action != defaultAction }
     }
 
-    /// Where a profile looks at a call's flags, and does not name the call's twin, that does not
-    /// exist, as in other policies.
+    /// Rules that make a call's twin fail with ENOSYS, as in other policies: where the profile looks at the
+    /// call's flags and does not name the twin.
     private var rulesForTwins: [Rule] {
         Policy.twins.compactMap { (call, twin) in
             let rule = rules.first { rule in
@@ -58,8 +58,8 @@ public struct Profile {
 }
 
 extension SystemCallFilter {
-    /// Compiles a profile with libseccomp. In front goes what runc puts there: calls newer than the
-    /// newest that the profile names do not exist. So do the rules of calls newer than libseccomp.
+    /// Compiles a profile with libseccomp. As in runc, calls newer than the newest that the profile names
+    /// fail with ENOSYS; the test for them goes in front. So do tests for calls newer than libseccomp.
     init(_ profile: Profile) throws(Failure) {
         let body = try libseccompProgram(profile.defaultAction, profile.architectures) {
             (context) throws(Failure) in
@@ -120,7 +120,7 @@ extension FilterAssembler {
                 next = branch(.equal, number, ifTrue: end(rule.action), ifFalse: next)
             }
         }
-        // What the profile itself names, not what was added for its twins.
+        // Of the names in the profile itself, without the twins that were added.
         var newest = profile.rules.lazy.flatMap { $0.names }
             .compactMap { architecture.number(of: $0) }.max()
         switch profile.defaultAction {
@@ -132,7 +132,7 @@ extension FilterAssembler {
         return branch(.greater, newest, ifTrue: end(.noSystemCall), ifFalse: next)
     }
 
-    /// Goes to `tests` with a number of this architecture, of which one may have two kinds.
+    /// Goes to `tests` if the number is one of this architecture: x86-64 and x32 differ only in it.
     fileprivate mutating func enter(
         _ architecture: Architecture, _ tests: Label, otherwise: Label
     ) -> Label {

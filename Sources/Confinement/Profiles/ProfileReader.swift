@@ -3,20 +3,20 @@ import CSeccomp
 import Commands
 import Linux
 
-/// What the conditions of a profile's rules are about.
-public struct Circumstances: Sendable {
-    /// The capabilities that the program can ever hold.
+/// The process and the kernel that a profile is compiled for; its conditions are about them.
+public struct ProfileTarget: Sendable {
+    /// The bounding set: the capabilities that the program can ever hold.
     public var bounding: CapabilitySet
     /// The kernel's version, `6.1` say, as major and minor.
     public var kernel: (major: UInt, minor: UInt)
 
-    /// Those of this process.
-    public static func current() throws(Failure) -> Circumstances {
+    /// This process and the running kernel.
+    public static func current() throws(Failure) -> ProfileTarget {
         do throws(SystemError) {
             let release = try kernelRelease()
-            return Circumstances(
+            return ProfileTarget(
                 bounding: try CapabilityState.current().bounding,
-                kernel: Circumstances.version(release) ?? (0, 0))
+                kernel: ProfileTarget.version(release) ?? (0, 0))
         } catch { throw error.explained("unable to tell what this process may do") }
     }
 
@@ -33,7 +33,7 @@ public struct Circumstances: Sendable {
 extension Profile {
     /// Reads the profile that `text` is. What is not understood is a mistake with its place, exit code
     /// 100; only names of calls may be unknown.
-    static func read(_ text: [UInt8], file: ByteString, _ circumstances: Circumstances)
+    static func read(_ text: [UInt8], file: ByteString, _ profileTarget: ProfileTarget)
         throws(Failure) -> Profile
     {
         let root = try JSONValue.parse(text, file: file)
@@ -50,12 +50,12 @@ extension Profile {
             profile.flags.insert(try FilterFlags(flag))
         }
         for rule in try fields[.syscalls]?.elements() ?? [] {
-            if let rule = try Rule(rule, circumstances) { profile.rules.append(rule) }
+            if let rule = try Rule(rule, profileTarget) { profile.rules.append(rule) }
         }
         return profile
     }
 
-    /// Of the map only the entry of this architecture counts.
+    /// Reads the list, or this architecture's entry of the map.
     private mutating func readArchitectures(_ list: JSONValue?, map: JSONValue?) throws(Failure) {
         var names = try list?.elements() ?? []
         let entries = try map?.elements() ?? []
@@ -133,8 +133,8 @@ extension FilterFlags {
 }
 
 extension Profile.Rule {
-    /// A rule; nil when it is not for these circumstances.
-    fileprivate init?(_ value: JSONValue, _ circumstances: Circumstances) throws(Failure) {
+    /// A rule; nil when it is not for these profileTarget.
+    fileprivate init?(_ value: JSONValue, _ profileTarget: ProfileTarget) throws(Failure) {
         let fields = try value.fields(RuleField.self)
         _ = try fields[.comment]?.text()
         guard let action = fields[.action] else { throw value.mistake("no action") }
@@ -152,17 +152,17 @@ extension Profile.Rule {
             arguments.append(try scmp_arg_cmp(argument))
         }
         let isExcluded = try fields[.excludes].map { (value) throws(Failure) in
-            try circumstances.meet(value, all: false)
+            try profileTarget.meet(value, all: false)
         }
         let isIncluded = try fields[.includes].map { (value) throws(Failure) in
-            try circumstances.meet(value, all: true)
+            try profileTarget.meet(value, all: true)
         }
         if isExcluded == true || isIncluded == false { return nil }
     }
 }
 
-extension Circumstances {
-    /// Whether these are the circumstances of a rule's `includes`, of which all must be met, or of its
+extension ProfileTarget {
+    /// Whether these are the profileTarget of a rule's `includes`, of which all must be met, or of its
     /// `excludes`, of which one is enough.
     fileprivate func meet(_ value: JSONValue, all: Bool) throws(Failure) -> Bool {
         let fields = try value.fields(ConditionField.self)
@@ -177,7 +177,7 @@ extension Circumstances {
         for name in try fields[.arches]?.elements() ?? [] { names.append(try name.text()) }
         if !names.isEmpty { answers.append(names.contains(Architecture.native.goName)) }
         if let version = fields[.minKernel] {
-            guard let least = Circumstances.version(try version.text()) else {
+            guard let least = ProfileTarget.version(try version.text()) else {
                 throw version.mistake("not a version as 4.8 is")
             }
             answers.append(

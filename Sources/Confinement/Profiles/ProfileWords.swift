@@ -53,7 +53,7 @@ enum RuleField: NamedCase {
     }
 }
 
-/// The fields of the circumstances in which a rule holds, or does not.
+/// The fields of the profileTarget in which a rule holds, or does not.
 enum ConditionField: NamedCase {
     case caps, arches, minKernel
 

@@ -3,8 +3,8 @@ import CSeccomp
 import Commands
 import Linux
 
-/// A way to make system calls: those of another architecture, where the machine has them, have
-/// numbers of their own.
+/// An interface for system calls. A machine may offer those of several architectures, each with numbers of
+/// its own.
 struct Architecture: Equatable, Sendable {
     /// libseccomp's number for it, which is the kernel's but for x32.
     let token: UInt32
@@ -12,7 +12,7 @@ struct Architecture: Equatable, Sendable {
     /// The one this was built for.
     static var native: Architecture { Architecture(token: seccomp_arch_native()) }
 
-    /// In the numbers of x32 calls, which share the architecture with those of x86-64.
+    /// Set in the numbers of x32 calls, which the kernel reports under the architecture of x86-64.
     static let x32Bit: UInt32 = 0x4000_0000
 
     /// The architecture called `name` by libseccomp, in lower case; nil for a name that is unknown.
@@ -21,7 +21,7 @@ struct Architecture: Equatable, Sendable {
         if token == 0 { return nil }
     }
 
-    /// The one that the kernel tells a filter by this number.
+    /// The architecture with this AUDIT_ARCH_* number.
     init(auditNumber: UInt32) { token = auditNumber }
 
     private init(token: UInt32) { self.token = token }
@@ -37,7 +37,7 @@ struct Architecture: Equatable, Sendable {
 
     var isX32: Bool { token == Architecture(libseccompName: "x32")?.token }
 
-    /// What the kernel tells a filter, AUDIT_ARCH_*.
+    /// The AUDIT_ARCH_* number that a filter sees.
     var auditNumber: UInt32 {
         isX32 ? Architecture(libseccompName: "x86_64")?.token ?? token : token
     }
