@@ -84,7 +84,8 @@ import Testing
         var signature: UInt64 = 0
         var actions = script.take(.inspected(a, signature: signature, hasRun: true))
         while actions == [], let deadline = script.deadline {
-            #expect(script.take(.timePassed, at: deadline) == [.inspect(a, name: "a", Script.file(1))])
+            #expect(
+                script.take(.timePassed, at: deadline) == [.inspect(a, name: "a", Script.file(1))])
             signature += 1
             actions = script.take(.inspected(a, signature: signature, hasRun: true))
         }
@@ -332,7 +333,9 @@ import Testing
         #expect(script.deadline == 120)
     }
 
-    @Test("A directory that is not watched, and one with undecided links, is looked at every five seconds")
+    @Test(
+        "A directory that is not watched, and one with undecided links, is looked at every five seconds"
+    )
     func unwatched() {
         var script = Script()
         script.take(.began)
@@ -371,7 +374,9 @@ import Testing
             ])
     }
 
-    @Test("A service told to exit that is still there is supervised anew after five seconds, or at SIGHUP")
+    @Test(
+        "A service told to exit that is still there is supervised anew after five seconds, or at SIGHUP"
+    )
     func anew() {
         for isAsked in [false, true] {
             var script = Script.oneUp()
@@ -406,7 +411,10 @@ import Testing
         #expect(script.list([("a", 1)]) == [look])
         #expect(script.take(.examined(a, isLogged: true)) == [])
         #expect(script.deadline == 11_000)
-        #expect(script.take(.died(pid: 200, Death(status: 0)), at: 7000).deeds == [.close(ServiceID(0)), look])
+        #expect(
+            script.take(.died(pid: 200, Death(status: 0)), at: 7000).deeds == [
+                .close(ServiceID(0)), look,
+            ])
         #expect(script.take(.examined(a, isLogged: true)) == [.makePipe(a)])
     }
 

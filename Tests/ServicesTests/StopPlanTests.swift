@@ -24,7 +24,8 @@ import Testing
         #expect(plan.advance(left(false, false, false), at: seconds(120)) == [])
     }
 
-    @Test("Well-behaved services: each step as soon as the one before is done, no force, no waiting")
+    @Test(
+        "Well-behaved services: each step as soon as the one before is done, no force, no waiting")
     func wellBehaved() {
         var plan = plan()
         #expect(plan.advance(left(true, true), at: seconds(100)) == [])

@@ -237,7 +237,9 @@ extension World {
         }
         hasListed = true
         for index in services.indices {
-            guard case .main = services[index]?.standing, let service = services[index] else { continue }
+            guard case .main = services[index]?.standing, let service = services[index] else {
+                continue
+            }
             if let name = directories[service.inode] {
                 services[index]?.lastName = name
                 services[index]?.superseded = nil
