@@ -253,9 +253,8 @@ import Testing
     @Test("A `log` that was added is found at SIGHUP")
     func logAtHangup() {
         var script = Script.oneUp()
-        #expect(
-            script.take(.rescanAsked, at: 5000) == [.list, .examine(a, name: "a", Script.file(1))])
-        script.list([("a", 1)])
+        #expect(script.take(.rescanAsked, at: 5000) == [.list])
+        #expect(script.list([("a", 1)]) == [.examine(a, name: "a", Script.file(1))])
         #expect(script.take(.examined(a, isLogged: true)) == [.makePipe(a)])
         #expect(
             script.take(.piped(a)) == [

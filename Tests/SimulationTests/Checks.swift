@@ -91,8 +91,7 @@ extension World {
         guard let stop else { throw BrokenInvariant(description: "signals to others") }
         let kept = schedule.reserve * 3 / 4
         let isLate = now >= stop.end - min(stop.end, kept)
-        let isUp = services.contains { $0.map { !$0.isLogger && $0.process != 0 } ?? false }
-        try require(!isUp || isLate, "signals to others while there are services")
+        try require(!isServiceUp || isLate, "signals to others while there are services")
         try require(signals != [.kill] || isLate, "kills others while there is time")
         for case .some(let service) in services where service.isLogger && service.process != 0 {
             try require(

@@ -129,6 +129,7 @@ final class World {
         if isTraced { note("\(event)") }
         try require(!isOver, "an event after the end")
         try expect(event)
+        expectEndOfServices()
         let actions = conductor.handle(event, at: moment)
         if isTraced { for action in actions { note("    \(action)") } }
         try check(actions)
