@@ -3,11 +3,12 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 ARGS ?=
 SECONDS ?= 60
+EVENTS ?= 10000000
 STATIC = swift build -c release --traits Static --toolset build/toolset.json \
 	--scratch-path .build-static --experimental-lto-mode full --explicit-target-dependency-import-check error
 PYTEST = /usr/bin/python3 -m pytest -q -p no:cacheprovider --import-mode=importlib
 
-.PHONY: all build test lint unit end-to-end differential container fuzzer fuzz bench demo install clean
+.PHONY: all build test lint unit end-to-end differential container fuzzer fuzz soak mutants bench demo install clean
 
 all: build
 
@@ -57,6 +58,15 @@ fuzzer:
 fuzz: build fuzzer
 	Scripts/fuzz $(SECONDS)
 
+# Ten million random events through the simulated system; EVENTS and APUS_SIMULATION_SEED may be given.
+soak:
+	APUS_SIMULATION_EVENTS=$(EVENTS) swift test -c release -Xswiftc -enable-testing --scratch-path .build-soak \
+		--filter SimulationTests
+
+# Planted faults, each of which a test must catch.
+mutants:
+	Scripts/mutants $(ARGS)
+
 bench: build
 	Scripts/install-packages bench
 	Benchmarks/run $(ARGS)
@@ -75,4 +85,4 @@ install: build
 		install -m 644 $$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/ || exit; done
 
 clean:
-	rm -rf build .build .build-fuzz .build-static
+	rm -rf build .build .build-fuzz .build-soak .build-static

@@ -27,7 +27,9 @@ extension Conductor {
     }
 
     mutating func obey(_ command: Command, _ id: ServiceID, at now: Moment) -> [Action] {
-        tell(id, .command(command), at: now) + letGo(of: id, at: now)
+        // The next start may be long after the last look.
+        if command == .down { services[id.index]?.isChecked = false }
+        return tell(id, .command(command), at: now) + letGo(of: id, at: now)
     }
 
     mutating func noteOpening(_ id: ServiceID, _ isDown: Bool, at now: Moment) -> [Action] {

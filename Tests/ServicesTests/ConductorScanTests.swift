@@ -84,7 +84,8 @@ import Testing
         var signature: UInt64 = 0
         var actions = script.take(.inspected(a, signature: signature, hasRun: true))
         while actions == [], let deadline = script.deadline {
-            #expect(script.take(.timePassed, at: deadline) == [.inspect(a, name: "a", Script.file(1))])
+            #expect(
+                script.take(.timePassed, at: deadline) == [.inspect(a, name: "a", Script.file(1))])
             signature += 1
             actions = script.take(.inspected(a, signature: signature, hasRun: true))
         }
@@ -252,9 +253,8 @@ import Testing
     @Test("A `log` that was added is found at SIGHUP")
     func logAtHangup() {
         var script = Script.oneUp()
-        #expect(
-            script.take(.rescanAsked, at: 5000) == [.list, .examine(a, name: "a", Script.file(1))])
-        script.list([("a", 1)])
+        #expect(script.take(.rescanAsked, at: 5000) == [.list])
+        #expect(script.list([("a", 1)]) == [.examine(a, name: "a", Script.file(1))])
         #expect(script.take(.examined(a, isLogged: true)) == [.makePipe(a)])
         #expect(
             script.take(.piped(a)) == [
@@ -332,7 +332,9 @@ import Testing
         #expect(script.deadline == 120)
     }
 
-    @Test("A directory that is not watched, and one with undecided links, is looked at every five seconds")
+    @Test(
+        "A directory that is not watched, and one with undecided links, is looked at every five seconds"
+    )
     func unwatched() {
         var script = Script()
         script.take(.began)
@@ -371,7 +373,9 @@ import Testing
             ])
     }
 
-    @Test("A service told to exit that is still there is supervised anew after five seconds, or at SIGHUP")
+    @Test(
+        "A service told to exit that is still there is supervised anew after five seconds, or at SIGHUP"
+    )
     func anew() {
         for isAsked in [false, true] {
             var script = Script.oneUp()
@@ -406,7 +410,10 @@ import Testing
         #expect(script.list([("a", 1)]) == [look])
         #expect(script.take(.examined(a, isLogged: true)) == [])
         #expect(script.deadline == 11_000)
-        #expect(script.take(.died(pid: 200, Death(status: 0)), at: 7000).deeds == [.close(ServiceID(0)), look])
+        #expect(
+            script.take(.died(pid: 200, Death(status: 0)), at: 7000).deeds == [
+                .close(ServiceID(0)), look,
+            ])
         #expect(script.take(.examined(a, isLogged: true)) == [.makePipe(a)])
     }
 

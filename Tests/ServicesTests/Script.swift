@@ -18,7 +18,8 @@ struct Script {
         conductor = Conductor(
             .init(
                 single: single, hasScanDirectory: hasScanDirectory, command: command,
-                stopLimit: 10_000_000_000, stopReserve: 2_000_000_000, reachesOthers: reachesOthers))
+                stopLimit: 10_000_000_000, stopReserve: 2_000_000_000, reachesOthers: reachesOthers)
+        )
     }
 
     static func moment(_ milliseconds: UInt64) -> Moment {
@@ -89,7 +90,11 @@ extension [Action] {
     /// The lines for people.
     var remarks: [String] {
         compactMap {
-            if case .say(let remark) = $0 { String(decoding: remark.text.bytes, as: UTF8.self) } else { nil }
+            if case .say(let remark) = $0 {
+                String(decoding: remark.text.bytes, as: UTF8.self)
+            } else {
+                nil
+            }
         }
     }
 

@@ -100,7 +100,9 @@ private let shapes: [Conductor] = {
         #expect(throws: SnapshotError.version) { try Conductor(snapshot: snapshot) }
     }
 
-    @Test("A wrong bit under a right checksum is refused or makes something that works", arguments: shapes.indices)
+    @Test(
+        "A wrong bit under a right checksum is refused or makes something that works",
+        arguments: shapes.indices)
     func sealed(index: Int) throws {
         let snapshot = shapes[index].snapshot()
         // Another bit of each byte in each shape.
@@ -108,7 +110,9 @@ private let shapes: [Conductor] = {
             let bit = 8 * byte + (byte + index) % 8
             var damaged = snapshot
             damaged[bit / 8] ^= 1 << UInt8(bit % 8)
-            guard let restored = try? Conductor(snapshot: Conductor.sealed(body: damaged[Conductor.headerSize...]))
+            guard
+                let restored = try? Conductor(
+                    snapshot: Conductor.sealed(body: damaged[Conductor.headerSize...]))
             else { continue }
             #expect(try Conductor(snapshot: restored.snapshot()) == restored)
             live(restored)

@@ -24,7 +24,8 @@ import Testing
         #expect(plan.advance(left(false, false, false), at: seconds(120)) == [])
     }
 
-    @Test("Well-behaved services: each step as soon as the one before is done, no force, no waiting")
+    @Test(
+        "Well-behaved services: each step as soon as the one before is done, no force, no waiting")
     func wellBehaved() {
         var plan = plan()
         #expect(plan.advance(left(true, true), at: seconds(100)) == [])
@@ -74,13 +75,15 @@ import Testing
         #expect(plan.advance(left(true, true), at: seconds(110.5)) == [.end])
     }
 
-    @Test("Without others loggers have until half of the reserve is left")
+    @Test("Where others are not reached, loggers have the reserve from the end of the services")
     func withoutOthers() {
         var plan = plan(reachesOthers: false)
-        #expect(plan.advance(left(false, true), at: seconds(100)) == [])
-        #expect(plan.deadline == seconds(109))
-        #expect(plan.advance(left(false, true), at: seconds(109)) == [.terminateLoggers])
-        #expect(plan.advance(left(false, true), at: seconds(110)) == [.killEverything])
+        #expect(plan.advance(left(true, true), at: seconds(100)) == [])
+        #expect(plan.advance(left(false, true), at: seconds(103)) == [])
+        #expect(plan.deadline == seconds(104))
+        #expect(plan.advance(left(false, true), at: seconds(104)) == [.terminateLoggers])
+        #expect(plan.advance(left(false, true), at: seconds(104.999)) == [])
+        #expect(plan.advance(left(false, true), at: seconds(105)) == [.killEverything])
     }
 
     @Test("A late look catches up with everything that is due")

@@ -43,7 +43,8 @@ extension World {
             if case .main = service.standing, let time = other.superseded {
                 // One that was there before has only moved to that name.
                 try require(
-                    other.lastName != service.name || service.opened < time, "starts the new service beside the old")
+                    other.lastName != service.name || service.opened < time,
+                    "starts the new service beside the old")
             }
         }
         services[index]?.isStarting = true
@@ -53,7 +54,9 @@ extension World {
     private func checkClose(_ index: Int) throws {
         guard services.indices.contains(index), let service = services[index] else { return }
         try require(service.process == 0, "lets go of a service that has a process")
-        if !service.isLogger { try require(service.mustLeave, "lets go of a service that is to stay") }
+        if !service.isLogger {
+            try require(service.mustLeave, "lets go of a service that is to stay")
+        }
     }
 
     // MARK: - The stop
@@ -74,7 +77,8 @@ extension World {
         try require(
             now >= stop.end - min(stop.end, kept), "sends \(signal) to \(pid) while there is time")
         if signal == 9 && !service.isLogger { hasKilled = true }
-        guard service.isLogger, let index = services.firstIndex(where: { $0?.process == pid }) else { return }
+        guard service.isLogger, let index = services.firstIndex(where: { $0?.process == pid })
+        else { return }
         services[index]?.mustLeave = true
         services[index]?.due = nil
         if signal == 9 { return }
@@ -87,8 +91,7 @@ extension World {
         guard let stop else { throw BrokenInvariant(description: "signals to others") }
         let kept = schedule.reserve * 3 / 4
         let isLate = now >= stop.end - min(stop.end, kept)
-        let isUp = services.contains { $0.map { !$0.isLogger && $0.process != 0 } ?? false }
-        try require(!isUp || isLate, "signals to others while there are services")
+        try require(!isServiceUp || isLate, "signals to others while there are services")
         try require(signals != [.kill] || isLate, "kills others while there is time")
         for case .some(let service) in services where service.isLogger && service.process != 0 {
             try require(
@@ -136,7 +139,8 @@ extension World {
             if service.process != 0 {
                 known += 1
                 try require(
-                    conductor.processes[service.process] == ServiceID(index), "a child is forgotten")
+                    conductor.processes[service.process] == ServiceID(index), "a child is forgotten"
+                )
             } else {
                 try require(!service.mustLeave, "does not let go of a service that is to leave")
             }
@@ -151,7 +155,8 @@ extension World {
         }
         try checkPipes()
         if let stop {
-            try require(isAnythingLeft || reachesOthers && mayHaveChanged, "the stop goes on without need")
+            try require(
+                isAnythingLeft || reachesOthers && mayHaveChanged, "the stop goes on without need")
             try require(
                 now <= stop.end + World.second / 2 + lateness, "the stop takes longer than it may")
         }
@@ -177,7 +182,8 @@ extension World {
             let pipe = pipeOfPair[index].map { pipes[$0] }
             try require(
                 (conductor.pairs[index]?.hasWriter ?? false) == (pipe?.isWriterOpen ?? false)
-                    && (conductor.pairs[index]?.hasReader ?? false) == (pipe?.isReaderOpen ?? false),
+                    && (conductor.pairs[index]?.hasReader ?? false)
+                        == (pipe?.isReaderOpen ?? false),
                 "an end of a pipe is open, or is not")
         }
     }
@@ -215,10 +221,12 @@ extension World {
             let isSupervised = services.contains {
                 if case .main = $0?.standing { $0?.inode == inode } else { false }
             }
-            let logger = services.first { $0.map { $0.isLogger && $0.inode == inode } ?? false } ?? nil
+            let logger =
+                services.first { $0.map { $0.isLogger && $0.inode == inode } ?? false } ?? nil
             // The first of its names counts.
             let first = files.entries.firstIndex(of: .directory(inode))
-            let waits = services.contains { $0?.superseded != nil && $0?.lastName == first }
+            let waits =
+                services.contains { $0?.superseded != nil && $0?.lastName == first }
                 || services.contains { $0?.isLogger == true && $0?.inode == inode }
                     && !(conductor.pairs.places.contains {
                         $0?.identity.inode == UInt64(inode) && $0?.hasWriter == true

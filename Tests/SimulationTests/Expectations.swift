@@ -49,6 +49,8 @@ struct ExpectedSignal: Equatable {
 struct ExpectedStop {
     var ending: Ending
     var end: UInt64
+    /// Whether the services have ended.
+    var isPastServices = false
 }
 
 /// What the events mean, from the manual.
@@ -83,6 +85,19 @@ extension World {
             services[index] = service
         default: break
         }
+    }
+
+    /// Where others are not told to end, they may hold a pipe for ever: loggers have the reserve after the services.
+    func expectEndOfServices() {
+        guard var stop, !stop.isPastServices, !reachesOthers, !isServiceUp else { return }
+        stop.isPastServices = true
+        stop.end = min(stop.end, now + schedule.reserve)
+        self.stop = stop
+    }
+
+    /// Whether a service or the main command has a process.
+    var isServiceUp: Bool {
+        services.contains { $0.map { !$0.isLogger && $0.process != 0 } ?? false }
     }
 
     private func expectCommand(_ index: Int, _ command: Command) {
@@ -186,9 +201,8 @@ extension World {
 
     private func expectStop(_ ending: Ending, _ signal: Int32) {
         if var stop {
-            let isUp = services.contains { $0.map { !$0.isLogger && $0.process != 0 } ?? false }
             let isAfterKill = now >= stop.end - min(stop.end, schedule.reserve)
-            stop.end = min(stop.end, isUp && !isAfterKill ? now + schedule.reserve : now)
+            stop.end = min(stop.end, isServiceUp && !isAfterKill ? now + schedule.reserve : now)
             stop.ending = ending
             self.stop = stop
             return
@@ -237,7 +251,9 @@ extension World {
         }
         hasListed = true
         for index in services.indices {
-            guard case .main = services[index]?.standing, let service = services[index] else { continue }
+            guard case .main = services[index]?.standing, let service = services[index] else {
+                continue
+            }
             if let name = directories[service.inode] {
                 services[index]?.lastName = name
                 services[index]?.superseded = nil

@@ -129,7 +129,8 @@ extension World {
         spawned += 1
         mayHaveChanged = true
         var process = SimulatedProcess(
-            pid: pid(), role: .service(id.index), delay: [0, 1_000_000, 300_000_000, 2_000_000_000][spawned % 4])
+            pid: pid(), role: .service(id.index),
+            delay: [0, 1_000_000, 300_000_000, 2_000_000_000][spawned % 4])
         switch standing {
         case .main(let pair):
             if let pipe = pipeOfPair[pair.index], pipes[pipe].isWriterOpen { process.writer = pipe }
@@ -140,7 +141,8 @@ extension World {
             process.reader = pipe
         case .single, .command: break
         }
-        let hasRun = service.isLogger || files.directories.isEmpty || standing == .command
+        let hasRun =
+            service.isLogger || files.directories.isEmpty || standing == .command
             || files.directories[service.inode]?.hasRun == true
         if fails(.exec) || !hasRun {
             process.startError = hasRun ? 13 : 2

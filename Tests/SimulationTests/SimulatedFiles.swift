@@ -66,7 +66,8 @@ struct SimulatedFiles {
     static func index(of name: ByteString) -> Int { Int(name[0]) - 0x61 }
 
     /// Makes a directory, with the inode of one that is gone if there is one.
-    mutating func make(hasRun: Bool, isWhole: Bool, _ isHeld: (Int) -> Bool, at now: UInt64) -> Int {
+    mutating func make(hasRun: Bool, isWhole: Bool, _ isHeld: (Int) -> Bool, at now: UInt64) -> Int
+    {
         nextSerial += 1
         let directory = SimulatedDirectory(
             serial: nextSerial, hasRun: hasRun, isWhole: isWhole, at: now)
@@ -87,7 +88,9 @@ struct SimulatedFiles {
     /// The name of a directory, or of what was last at this name.
     func pick(_ name: Int) -> Int? {
         for offset in entries.indices {
-            if case .directory(let inode) = entries[(name + offset) % entries.count] { return inode }
+            if case .directory(let inode) = entries[(name + offset) % entries.count] {
+                return inode
+            }
         }
         return nil
     }
@@ -96,7 +99,8 @@ struct SimulatedFiles {
 extension World {
     /// Whether somebody has the directory open, so that its inode cannot be another's.
     func isHeld(_ inode: Int) -> Bool {
-        services.contains { $0?.inode == inode } || pipes.contains { $0.inode == inode && $0.isOpen }
+        services.contains { $0?.inode == inode }
+            || pipes.contains { $0.inode == inode && $0.isOpen }
             // Nobody can tell one that comes and goes between two looks.
             || conductor.pairs.places.contains { $0?.identity.inode == UInt64(inode) }
     }
@@ -127,9 +131,11 @@ extension World {
             if let target { try put(target, at: other % files.entries.count) }
         case .dangle: try set(.dangling, at: name)
         case .breakEntry: if let target { files.directories[target]?.isBroken = true }
-        case .mendEntry: for inode in files.directories.indices { files.directories[inode]?.isBroken = false }
+        case .mendEntry:
+            for inode in files.directories.indices { files.directories[inode]?.isBroken = false }
         case .lock: if let target { files.directories[target]?.isLocked = true }
-        case .unlock: for inode in files.directories.indices { files.directories[inode]?.isLocked = false }
+        case .unlock:
+            for inode in files.directories.indices { files.directories[inode]?.isLocked = false }
         case .vanish: try changeScanDirectory { $0.isThere = false }
         case .appear: try changeScanDirectory { $0.isThere = true }
         case .replaceAll:
@@ -188,7 +194,8 @@ extension World {
         }
         return .listed(
             Listing(
-                directory: files.identity, entries: entries, cost: listingCost, isWatched: files.isWatched))
+                directory: files.identity, entries: entries, cost: listingCost,
+                isWatched: files.isWatched))
     }
 
     private func content(_ entry: SimulatedEntry, _ name: Int) -> Listing.Content {

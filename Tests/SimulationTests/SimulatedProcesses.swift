@@ -99,7 +99,9 @@ extension World {
     }
 
     func write(_ number: Int, _ count: Int) throws {
-        guard let index = pick(number, where: { $0.writer != nil && $0.role != .other && !$0.isStopped }),
+        guard
+            let index = pick(
+                number, where: { $0.writer != nil && $0.role != .other && !$0.isStopped }),
             let pipe = processes[index].writer
         else { return }
         try require(hasReader(pipe), "a service writes to a pipe that nobody can read")
@@ -140,8 +142,11 @@ extension World {
         let last = min(bytes.lowerBound + count, bytes.upperBound)
         pipes[pipe].bytes = last..<bytes.upperBound
         let inode = pipes[pipe].inode
-        guard var directory = files.directories[inode], directory.serial == pipes[pipe].serial else { return }
-        while let skipped = directory.lost.first(where: { $0.lowerBound <= directory.nextRead && $0.upperBound > directory.nextRead }) {
+        guard var directory = files.directories[inode], directory.serial == pipes[pipe].serial
+        else { return }
+        while let skipped = directory.lost.first(where: {
+            $0.lowerBound <= directory.nextRead && $0.upperBound > directory.nextRead
+        }) {
             directory.nextRead = skipped.upperBound
         }
         try require(

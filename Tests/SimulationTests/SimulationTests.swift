@@ -4,22 +4,29 @@ import Testing
 @testable import Services
 
 /// Random schedules in simulated worlds, until as many events as APUS_SIMULATION_EVENTS says have been handled (300,000
-/// without it), from the seed APUS_SIMULATION_SEED (a new one each time without it).
+/// without it), from the seed APUS_SIMULATION_SEED (a new one each time without it). A schedule that fails is cut down
+/// to what it takes, unless APUS_SIMULATION_SHRINK is 0.
 @Suite("Random events in a simulated world") struct SimulationTests {
     private func number(_ name: String) -> UInt64? {
         ProcessInfo.processInfo.environment[name].flatMap { UInt64($0) }
     }
 
-    @Test("No schedule breaks an invariant")
-    func invariants() {
-        let count = number("APUS_SIMULATION_EVENTS") ?? 300_000
-        var seed = number("APUS_SIMULATION_SEED") ?? UInt64.random(in: 1...UInt64.max)
+    /// How many threads there are.
+    private static let lanes = 4
+
+    @Test("No schedule breaks an invariant", arguments: 0..<UInt64(lanes))
+    func invariants(lane: UInt64) {
+        let count = (number("APUS_SIMULATION_EVENTS") ?? 300_000) / UInt64(Self.lanes)
+        let given = number("APUS_SIMULATION_SEED")
+        var seed = given.map { $0 &+ lane << 32 } ?? UInt64.random(in: 1...UInt64.max)
         var done = 0
-        while done < count {
+        while done < Int(count) {
             let schedule = Schedule(seed: seed, length: 300)
             let world = World(schedule)
             do { try world.run() } catch {
-                Issue.record("APUS_SIMULATION_SEED=\(seed): \(explain(schedule, error))")
+                let text =
+                    number("APUS_SIMULATION_SHRINK") == 0 ? "\(error)" : explain(schedule, error)
+                Issue.record("APUS_SIMULATION_SEED=\(seed): \(text)")
                 return
             }
             done += world.count
@@ -43,7 +50,9 @@ import Testing
 
 extension World {
     /// What goes wrong, if anything does, and what happened until then if it is traced.
-    static func outcome(of schedule: Schedule, isTraced: Bool) -> (problem: String?, trace: [String]) {
+    static func outcome(of schedule: Schedule, isTraced: Bool) -> (
+        problem: String?, trace: [String]
+    ) {
         let world = World(schedule, isTraced: isTraced)
         do {
             try world.run()

@@ -41,7 +41,8 @@ enum Stimulus: Equatable {
 
 /// What may happen to the scan directory and to what is in it.
 enum FileChange: CaseIterable {
-    case make, link, fill, addLog, removeLog, addDown, removeDown, remove, replace, rename, alias, dangle
+    case make, link, fill, addLog, removeLog, addDown, removeDown, remove, replace, rename, alias,
+        dangle
     case breakEntry, mendEntry, lock, unlock, vanish, appear, replaceAll, watch, unwatch
 }
 
@@ -95,7 +96,8 @@ extension Schedule {
 extension Stimulus {
     init(_ random: inout Random, isCalm: Bool) {
         switch random.below(100) {
-        case 0..<24: self = .wait(random.time, lateBy: random.once(in: 3) ? random.below(50_000_000) : 0)
+        case 0..<24:
+            self = .wait(random.time, lateBy: random.once(in: 3) ? random.below(50_000_000) : 0)
         case 24..<38: self = .command(service: random.index, random.command)
         case 38..<46: self = .end(process: random.index, status: random.pick([0, 0, 256, 11, 9]))
         case 46: self = .fork(process: random.index)
@@ -147,7 +149,13 @@ extension Random {
 
     /// A time such as matters here: of a turn, of a look, of a restart, of a rescan, of a backing off.
     fileprivate var time: UInt64 {
-        mutating get { below(pick([1_000_000, 100_000_000, 300_000_000, 1_200_000_000, 6_000_000_000, 40_000_000_000])) }
+        mutating get {
+            below(
+                pick([
+                    1_000_000, 100_000_000, 300_000_000, 1_200_000_000, 6_000_000_000,
+                    40_000_000_000,
+                ]))
+        }
     }
 
     /// Leaving ends the game for a service, so it is rare.

@@ -129,6 +129,7 @@ final class World {
         if isTraced { note("\(event)") }
         try require(!isOver, "an event after the end")
         try expect(event)
+        expectEndOfServices()
         let actions = conductor.handle(event, at: moment)
         if isTraced { for action in actions { note("    \(action)") } }
         try check(actions)
@@ -177,7 +178,9 @@ final class World {
         case .ignore(let number, let ignores):
             if let index = pick(number) { processes[index].ignores = ignores }
         case .hang(let number, let time):
-            if let index = pick(number) { processes[index].hangsUntil = now &+ min(time, .max - now) }
+            if let index = pick(number) {
+                processes[index].hangsUntil = now &+ min(time, .max - now)
+            }
         case .write(let number, let bytes): try write(number, bytes)
         case .read(let number, let bytes):
             guard let index = pick(number, where: { $0.reader != nil }) else { return }
@@ -220,11 +223,15 @@ final class World {
             var next = target
             let deadline = conductor.deadline
             if let deadline { next = min(next, max(now, deadline + late)) }
-            for process in processes { if let end = process.end, end > now { next = min(next, end) } }
+            for process in processes {
+                if let end = process.end, end > now { next = min(next, end) }
+            }
             now = max(now, next)
             try readAll()
             try reap()
-            if let deadline = conductor.deadline, deadline <= now, !isOver { try happen(.timePassed) }
+            if let deadline = conductor.deadline, deadline <= now, !isOver {
+                try happen(.timePassed)
+            }
             if now >= target { return }
         }
     }
