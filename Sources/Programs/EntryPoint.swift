@@ -71,6 +71,9 @@ private func select(_ words: [ByteString]) -> (Program, [ByteString])? {
 
 private func failureToBecome(_ invocation: Invocation) -> Failure {
     do { try invocation.execute() } catch {
-        return error.explained("unable to run \(invocation.program)")
+        guard let cause = explain(execFailure: error.errno, of: invocation) else {
+            return error.explained("unable to run \(invocation.program)")
+        }
+        return error.explained("unable to run \(invocation.program): \(cause)")
     }
 }
