@@ -10,7 +10,7 @@ func seccomp(_ call: Call) throws(Failure) -> Outcome {
             seccomp [ -n ] [ --log | --trap ] { policy | -x policy.bpf | --learn file } program \
             [ arg ... ]
             """)
-    var options = Options()
+    var options = ConfinementOptions()
     var mode: ListenerMode?
     var learned: LearnedPolicy?
     var isCompiled = false
@@ -19,7 +19,8 @@ func seccomp(_ call: Call) throws(Failure) -> Outcome {
         LongOption("trap", letter: "τ"),
     ]
     var reader = OptionReader(
-        call.arguments, short: "nx:", long: Options.words + long, messages: call.messages)
+        call.arguments, short: "nx:", long: ConfinementOptions.words + long, messages: call.messages
+    )
     while let option = reader.next() {
         guard case .option(let letter, let value) = option else { throw usage }
         switch letter {
@@ -40,7 +41,9 @@ func seccomp(_ call: Call) throws(Failure) -> Outcome {
         try options.take(.seccomp, policy)
     }
     if words.isEmpty || learned != nil && options.filter != nil { throw usage }
-    let invocation = Invocation(command: words, environment: call.environment)
-    guard let mode else { return try options.become(invocation) }
+    var invocation = Invocation(command: words, environment: call.environment)
+    guard let mode else { return try options.become(invocation, call) }
+    if let restart = options.restart(call) { return restart }
+    try options.setVariables(in: &invocation.environment)
     return try listen(to: invocation, options, mode, learned, call.messages)
 }

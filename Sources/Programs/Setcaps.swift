@@ -10,9 +10,9 @@ func setcaps(_ call: Call) throws(Failure) -> Outcome {
             setcaps [ -n ] [ -b bounding ] [ -p caps ] [ -a ambient ] [ -i inheritable ] \
             program [ arg ... ]
             """)
-    var options = Options()
+    var options = ConfinementOptions()
     var reader = OptionReader(
-        call.arguments, short: "a:b:i:np:", long: Options.words, messages: call.messages)
+        call.arguments, short: "a:b:i:np:", long: ConfinementOptions.words, messages: call.messages)
     while let option = reader.next() {
         guard case .option(let letter, let value) = option else { throw usage }
         switch letter {
@@ -26,5 +26,5 @@ func setcaps(_ call: Call) throws(Failure) -> Outcome {
     }
     let command = call.arguments[reader.operands...]
     if command.isEmpty { throw usage }
-    return try options.become(Invocation(command: command, environment: call.environment))
+    return try options.become(Invocation(command: command, environment: call.environment), call)
 }

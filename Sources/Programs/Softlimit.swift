@@ -11,9 +11,9 @@ func softlimit(_ call: Call) throws(Failure) -> Outcome {
             [-l lockbytes] [-m membytes] [-o openfiles] [-p processes] [-r residentbytes] \
             [-s stackbytes] [-t cpusecs] child
             """)
-    var options = Options()
+    var options = ConfinementOptions()
     var reader = OptionReader(
-        call.arguments, short: "a:c:d:f:l:m:o:p:r:s:t:", long: Options.words,
+        call.arguments, short: "a:c:d:f:l:m:o:p:r:s:t:", long: ConfinementOptions.words,
         messages: call.messages)
     while let option = reader.next() {
         guard case .option(let letter, let value) = option else { throw usage }
@@ -23,7 +23,7 @@ func softlimit(_ call: Call) throws(Failure) -> Outcome {
     }
     let command = call.arguments[reader.operands...]
     if command.isEmpty { throw usage }
-    return try options.become(Invocation(command: command, environment: call.environment))
+    return try options.become(Invocation(command: command, environment: call.environment), call)
 }
 
 private func resources(_ letter: Unicode.Scalar) -> [Resource] {

@@ -240,7 +240,7 @@ private func names(of ids: [UInt32], areUsers: Bool = false) -> ByteString {
     for id in ids {
         var name: ByteString?
         do throws(SystemError) {
-            name = areUsers ? try Account.name(of: id) : try groupName(of: id)
+            name = areUsers ? try Account.numbered(id)?.name : try Group.numbered(id)?.name
         } catch {}
         names.append(name ?? "\(id)")
     }

@@ -15,7 +15,7 @@ func tcpserver(_ call: Call) throws(Failure) -> Outcome {
     var options = TCPServerOptions(host: "", port: "")
     var words = OptionReader(
         call.arguments, short: "dDvqQhHrRt:l:1UXx:u:g:b:B:c:pPoO",
-        long: LongName.options + Options.words + Options.words(prefix: "child-"),
+        long: LongName.options + ConfinementOptions.words + ConfinementOptions.words(prefix: "child-"),
         messages: call.messages)
     var confinement = Confinement()
     while let option = words.next() {
@@ -35,7 +35,9 @@ func tcpserver(_ call: Call) throws(Failure) -> Outcome {
         guard let program = try options.common.take(operands: operands) else {
             throw Failure(usage: usage)
         }
-        let invocation = Invocation(command: program, environment: call.environment)
+        let invocation = Invocation(
+            command: program, environment: try confinement.environment(call.environment),
+            search: call.environment)
         var server = try TCPServer(options, invocation, call.messages)
         try server.run()
     }
@@ -78,7 +80,7 @@ private enum LongName: UInt32, CaseIterable {
 
 /// The confinement of the server, and that of its programs beyond it.
 private struct Confinement {
-    private var (own, child) = (Options(), Options())
+    private var (own, child) = (ConfinementOptions(), ConfinementOptions())
     private var (confinesItself, confinesChildren) = (false, false)
 
     /// Takes an option; false when it is none of confinement.
@@ -93,15 +95,23 @@ private struct Confinement {
         return true
     }
 
+    /// What the programs get: the variables of the server's user, then those of their own.
+    func environment(_ inherited: Environment) throws(Failure) -> Environment {
+        var environment = inherited
+        try own.setVariables(in: &environment)
+        try child.setVariables(in: &environment)
+        return environment
+    }
+
     /// Has the server do it.
     mutating func complete(_ options: inout TCPServerOptions) throws(Failure) {
         if confinesItself {
-            if own.identity.user != nil, options.user != nil || options.group != nil {
+            if own.credentials.user != nil, options.user != nil || options.group != nil {
                 throw Failure("-u or -g, and --user", exitCode: 100)
             }
             // The change of user has its place among the steps: capabilities may have to outlive it.
             if let user = options.user, let group = options.group {
-                own.identity.become(Account(user: user, group: group))
+                own.credentials.become(user: user, group: group)
                 (options.user, options.group) = (nil, nil)
             }
             options.umask = own.umask
@@ -203,7 +213,7 @@ extension TCPServerOptions {
     /// be left otherwise. A number without an account has the group of the same number.
     fileprivate mutating func completeIdentity() throws(Failure) {
         guard group == nil, let user else { return }
-        do throws(SystemError) { group = try Account.of(user: user)?.group ?? user } catch {
+        do throws(SystemError) { group = try Account.numbered(user)?.group ?? user } catch {
             throw error.explained("unable to look up the group of user \(user)")
         }
     }
@@ -211,17 +221,16 @@ extension TCPServerOptions {
     /// `USER` or `USER:GROUP`, names or numbers.
     private static func owner(_ text: ByteString) throws(Failure) -> (user: UInt32, group: UInt32) {
         guard let (name, group) = text.cut(at: UInt8(ascii: ":")) else {
-            let account = try user(text)
-            return (account.user, account.group)
+            return try user(text)
         }
         return (try user(name).user, try self.group(group))
     }
 
     /// A number, or the name of an account.
-    private static func user(_ text: ByteString) throws(Failure) -> Account {
-        if let id = id(text) { return Account(user: id, group: id) }
+    private static func user(_ text: ByteString) throws(Failure) -> (user: UInt32, group: UInt32) {
+        if let id = id(text) { return (id, id) }
         do throws(SystemError) {
-            if let account = try Account.named(text) { return account }
+            if let account = try Account.named(text) { return (account.user, account.group) }
         } catch { throw error.explained("unable to look up user \(text)") }
         throw Failure("no user \(text)", exitCode: 100)
     }
@@ -229,7 +238,7 @@ extension TCPServerOptions {
     private static func group(_ text: ByteString) throws(Failure) -> UInt32 {
         if let id = id(text) { return id }
         do throws(SystemError) {
-            if let group = try groupNamed(text) { return group }
+            if let group = try Group.named(text) { return group.number }
         } catch { throw error.explained("unable to look up group \(text)") }
         throw Failure("no group \(text)", exitCode: 100)
     }

@@ -2,7 +2,7 @@ import Bytes
 import Commands
 import Linux
 
-extension Options {
+extension ConfinementOptions {
     /// The long options that every program with confinement has.
     public enum Word: UInt32, CaseIterable, Sendable {
         /// `--ambient LIST`.
@@ -23,6 +23,8 @@ extension Options {
         case landlock
         /// `--limit RESOURCE=SOFT:HARD`.
         case limit
+        /// `--limit-nearest RESOURCE=SOFT:HARD`.
+        case limitNearest
         /// `--nice NUMBER`.
         case nice
         /// `--no-new-privs`.
@@ -39,6 +41,8 @@ extension Options {
         case umask
         /// `--user USER`.
         case user
+        /// `--user-env`.
+        case userEnvironment
 
         fileprivate var name: StaticString {
             switch self {
@@ -51,6 +55,7 @@ extension Options {
             case .inheritable: "inheritable"
             case .landlock: "landlock"
             case .limit: "limit"
+            case .limitNearest: "limit-nearest"
             case .nice: "nice"
             case .noNewPrivileges: "no-new-privs"
             case .noRoot: "noroot"
@@ -59,10 +64,16 @@ extension Options {
             case .securebits: "securebits"
             case .umask: "umask"
             case .user: "user"
+            case .userEnvironment: "user-env"
             }
         }
 
-        fileprivate var takesArgument: Bool { self != .noNewPrivileges && self != .noRoot }
+        fileprivate var takesArgument: Bool {
+            switch self {
+            case .noNewPrivileges, .noRoot, .userEnvironment: false
+            default: true
+            }
+        }
     }
 
     /// Letters beyond any that a command line can have; each program gives short ones as it can.
@@ -91,7 +102,7 @@ extension Options {
     public mutating func take(
         _ letter: Unicode.Scalar, _ value: ByteString, prefixed: Bool = false
     ) throws(Failure) -> Bool {
-        let number = letter.value &- Options.firstLetter(prefixed: prefixed)
+        let number = letter.value &- ConfinementOptions.firstLetter(prefixed: prefixed)
         guard let word = Word(rawValue: number) else { return false }
         try take(word, value)
         return true
@@ -104,26 +115,30 @@ extension Options {
         case .bounding: capabilities.bounding = try CapabilityList(value)
         case .caps: capabilities.permitted = try CapabilityList(value)
         case .chroot: root = value
-        case .group: try identity.take(group: value)
-        case .groups: try identity.take(groups: value)
+        case .group: try credentials.take(group: value)
+        case .groups: try credentials.take(groups: value)
         case .inheritable: capabilities.inheritable = try CapabilityList(value)
         case .landlock:
             var rules = landlock ?? LandlockRules()
             try rules.take(value)
             landlock = rules
         case .limit: limits.append(try LimitChange.parse(value))
-        case .nice: nice = Int32(try Options.number(value, within: -20...19, "nice value"))
+        case .limitNearest: limits.append(try LimitChange.parse(value, mayBeNearest: true))
+        case .nice:
+            nice = Int32(try ConfinementOptions.number(value, within: -20...19, "nice value"))
         case .noNewPrivileges: noNewPrivileges = true
         case .noRoot: securebits.formUnion(.noRootForGood)
         case .outOfMemoryScore:
-            let score = try Options.number(value, within: -1000...1000, "out-of-memory score")
+            let score = try ConfinementOptions.number(
+                value, within: -1000...1000, "out-of-memory score")
             killScore = "\(score)"
         case .seccomp:
             if filter != nil { throw Failure("a second system call policy", exitCode: 100) }
             filter = try SystemCallFilter(policy: value)
         case .securebits: securebits.formUnion(try Securebits(value))
-        case .umask: umask = try Options.mask(value)
-        case .user: try identity.take(user: value)
+        case .umask: umask = try ConfinementOptions.mask(value)
+        case .user: try credentials.take(user: value)
+        case .userEnvironment: credentials.setsVariables = true
         }
     }
 
