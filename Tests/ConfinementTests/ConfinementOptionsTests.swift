@@ -78,6 +78,9 @@ struct ConfinementOptionsTests {
         #expect(complete.trace.count > 20)
         for (index, call) in complete.trace.enumerated() {
             func name(_ call: String) -> Substring { call.prefix { $0 != " " } }
+            // Of a row of the same calls the first, as good as any, and the last.
+            let neighbours = [index - 1, index + 1].filter(complete.trace.indices.contains)
+            if index % 50 != 0 && neighbours.allSatisfy({ complete.trace[$0] == call }) { continue }
             let before = complete.trace[..<index].count { name($0) == name(call) }
             let seam = harmless()
             seam.fail(String(name(call)), with: .noMemory, skip: before)
