@@ -11,18 +11,15 @@ func setcaps(_ call: Call) throws(Failure) -> Outcome {
             program [ arg ... ]
             """)
     var options = ConfinementOptions()
-    var reader = OptionReader(
-        call.arguments, short: "a:b:i:np:", long: ConfinementOptions.words, messages: call.messages)
-    while let option = reader.next() {
-        guard case .option(let letter, let value) = option else { throw usage }
-        switch letter {
-        case "a": try options.take(.ambient, value)
-        case "b": try options.take(.bounding, value)
-        case "i": try options.take(.inheritable, value)
-        case "n": try options.take(.noNewPrivileges, value)
-        case "p": try options.take(.caps, value)
-        default: guard try options.take(letter, value) else { throw usage }
-        }
+    let short: [OptionName<ConfinementOption>] = [
+        OptionName("a", .ambient, takesValue: true), OptionName("b", .bounding, takesValue: true),
+        OptionName("i", .inheritable, takesValue: true), OptionName("n", .noNewPrivileges),
+        OptionName("p", .caps, takesValue: true),
+    ]
+    var reader = OptionReader(call.arguments, ConfinementOption.names + short, call.messages)
+    while let result = reader.next() {
+        guard case .option(let option, let value) = result else { throw usage }
+        try options.take(option, value)
     }
     let command = call.arguments[reader.operands...]
     if command.isEmpty { throw usage }

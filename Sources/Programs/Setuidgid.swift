@@ -19,12 +19,10 @@ func longOptions(_ call: Call, usage: ByteString) throws(Failure) -> (
     var options = ConfinementOptions()
     var words = call.arguments.dropFirst()
     if let first = words.first, first.hasPrefix("--"), first.count > 2 {
-        var reader = OptionReader(
-            call.arguments, short: "", long: ConfinementOptions.words, messages: call.messages)
-        while let option = reader.next() {
-            guard case .option(let letter, let value) = option,
-                try options.take(letter, value)
-            else { throw Failure(usage: usage) }
+        var reader = OptionReader(call.arguments, ConfinementOption.names, call.messages)
+        while let result = reader.next() {
+            guard case .option(let option, let value) = result else { throw Failure(usage: usage) }
+            try options.take(option, value)
         }
         words = call.arguments[reader.operands...]
     }

@@ -13,19 +13,17 @@ private let usage: ByteString =
 /// tcpserver(1): accepts connections and starts a program for each.
 func tcpserver(_ call: Call) throws(Failure) -> Outcome {
     var options = TCPServerOptions(host: "", port: "")
-    var words = OptionReader(
-        call.arguments, short: "dDvqQhHrRt:l:1UXx:u:g:b:B:c:pPoO",
-        long: LongName.options + ConfinementOptions.words + ConfinementOptions.words(prefix: "child-"),
-        messages: call.messages)
+    var words = OptionReader(call.arguments, TcpserverOption.names, call.messages)
     var confinement = Confinement()
-    while let option = words.next() {
-        guard case .option(let letter, let value) = option else { throw Failure(usage: usage) }
-        if options.common.take(letter, value) { continue }
-        if try confinement.take(letter, value) { continue }
-        if let name = LongName(rawValue: letter.value) {
-            try options.take(name, value)
-        } else {
-            try options.take(letter, value, call.environment)
+    while let result = words.next() {
+        switch result {
+        case .option(.common(let option), let value): options.common.take(option, value)
+        case .option(.server(let option), let value):
+            try options.take(option, value, call.environment)
+        case .option(.confinement(let option), let value): try confinement.take(option, value)
+        case .option(.childConfinement(let option), let value):
+            try confinement.take(forChildren: option, value)
+        case .wrong: throw Failure(usage: usage)
         }
     }
     try options.completeIdentity()
@@ -43,9 +41,40 @@ func tcpserver(_ call: Call) throws(Failure) -> Outcome {
     }
 }
 
-/// What ucspi-tcp has not, under long names only. The numbers are beyond any letter of a command line.
-private enum LongName: UInt32, CaseIterable {
-    case deferAccept = 0xE200
+private enum TcpserverOption {
+    /// That tcpclient has too.
+    case common(ConnectionOption)
+    /// That only tcpserver has.
+    case server(ServerOption)
+    case confinement(ConfinementOption)
+    /// After `--child-`.
+    case childConfinement(ConfinementOption)
+
+    static var names: [OptionName<TcpserverOption>] {
+        ConnectionOption.names.map { $0.mapped { .common($0) } }
+            + ServerOption.names.map { $0.mapped { .server($0) } }
+            + ConfinementOption.names.map { $0.mapped { .confinement($0) } }
+            + ConfinementOption.names.map { $0.mapped(prefix: "child-") { .childConfinement($0) } }
+    }
+}
+
+/// What a server is told and a client is not.
+private enum ServerOption {
+    // Those of ucspi-tcp.
+    case allowWithoutRules
+    case backlog
+    case banner
+    case group
+    case identityFromEnvironment
+    case ipOptions
+    case limit
+    case notParanoid
+    case paranoid
+    case reportPort
+    case rules
+    case user
+    // Those that it has not, under long names only.
+    case deferAccept
     case drain
     case fastOpen
     case keepAlive
@@ -54,27 +83,24 @@ private enum LongName: UInt32, CaseIterable {
     case socketMode
     case socketOwner
 
-    private var name: StaticString {
-        switch self {
-        case .deferAccept: "defer-accept"
-        case .drain: "drain"
-        case .fastOpen: "fast-open"
-        case .keepAlive: "keep-alive"
-        case .proxy: "proxy"
-        case .reusePort: "reuse-port"
-        case .socketMode: "socket-mode"
-        case .socketOwner: "socket-owner"
-        }
-    }
-
-    /// For `OptionReader`.
-    static var options: [LongOption] {
-        allCases.compactMap { name in
-            Unicode.Scalar(name.rawValue).map { letter in
-                LongOption(
-                    name.name, takesArgument: name != .drain && name != .reusePort, letter: letter)
-            }
-        }
+    static var names: [OptionName<ServerOption>] {
+        [
+            OptionName("1", .reportPort), OptionName("B", .banner, takesValue: true),
+            OptionName("O", .ipOptions), OptionName("P", .notParanoid),
+            OptionName("U", .identityFromEnvironment), OptionName("X", .allowWithoutRules),
+            OptionName("b", .backlog, takesValue: true), OptionName("c", .limit, takesValue: true),
+            OptionName("g", .group, takesValue: true), OptionName("o", .ipOptions),
+            OptionName("p", .paranoid), OptionName("u", .user, takesValue: true),
+            OptionName("x", .rules, takesValue: true),
+            OptionName(word: "defer-accept", .deferAccept, takesValue: true),
+            OptionName(word: "drain", .drain),
+            OptionName(word: "fast-open", .fastOpen, takesValue: true),
+            OptionName(word: "keep-alive", .keepAlive, takesValue: true),
+            OptionName(word: "proxy", .proxy, takesValue: true),
+            OptionName(word: "reuse-port", .reusePort),
+            OptionName(word: "socket-mode", .socketMode, takesValue: true),
+            OptionName(word: "socket-owner", .socketOwner, takesValue: true),
+        ]
     }
 }
 
@@ -83,16 +109,18 @@ private struct Confinement {
     private var (own, child) = (ConfinementOptions(), ConfinementOptions())
     private var (confinesItself, confinesChildren) = (false, false)
 
-    /// Takes an option; false when it is none of confinement.
-    mutating func take(_ letter: Unicode.Scalar, _ value: ByteString) throws(Failure) -> Bool {
-        if try own.take(letter, value) {
-            confinesItself = true
-        } else if try child.take(letter, value, prefixed: true) {
-            confinesChildren = true
-        } else {
-            return false
-        }
-        return true
+    /// Takes an option for the server.
+    mutating func take(_ option: ConfinementOption, _ value: ByteString) throws(Failure) {
+        try own.take(option, value)
+        confinesItself = true
+    }
+
+    /// Takes an option for its programs.
+    mutating func take(forChildren option: ConfinementOption, _ value: ByteString)
+        throws(Failure)
+    {
+        try child.take(option, value)
+        confinesChildren = true
     }
 
     /// What the programs get: the variables of the server's user, then those of their own.
@@ -124,31 +152,25 @@ private struct Confinement {
 }
 
 extension TCPServerOptions {
-    /// Takes an option that ucspi-tcp has too.
+    /// Takes an option with its value.
     fileprivate mutating func take(
-        _ letter: Unicode.Scalar, _ value: ByteString, _ environment: Environment
+        _ option: ServerOption, _ value: ByteString, _ environment: Environment
     ) throws(Failure) {
         let number = scanDecimal(value.bytes).value
-        switch letter {
-        case "b": backlog = Int32(truncatingIfNeeded: number)
-        case "c": limit = number
-        case "X": allowsWithoutRules = true
-        case "x": rules = value
-        case "B": banner = value
-        case "P": isParanoid = false
-        case "p": isParanoid = true
-        case "U": try takeIdentity(from: environment)
-        case "u": try take(user: value)
-        case "g": group = try TCPServerOptions.group(value)
-        case "1": reportsPort = true
-        // -o and -O: Linux drops IP options by itself, and the original's call does nothing there.
-        default: break
-        }
-    }
-
-    /// Takes an option that only this tcpserver has.
-    fileprivate mutating func take(_ name: LongName, _ value: ByteString) throws(Failure) {
-        switch name {
+        switch option {
+        case .allowWithoutRules: allowsWithoutRules = true
+        case .backlog: backlog = Int32(truncatingIfNeeded: number)
+        case .banner: banner = value
+        case .group: group = try TCPServerOptions.group(value)
+        case .identityFromEnvironment: try takeIdentity(from: environment)
+        // Linux drops IP options by itself, and the original's call does nothing there.
+        case .ipOptions: break
+        case .limit: limit = number
+        case .notParanoid: isParanoid = false
+        case .paranoid: isParanoid = true
+        case .reportPort: reportsPort = true
+        case .rules: rules = value
+        case .user: try take(user: value)
         case .deferAccept: deferAccept = try TCPServerOptions.seconds(value)
         case .drain: drains = true
         case .fastOpen: fastOpen = try TCPServerOptions.number(value, "--fast-open")

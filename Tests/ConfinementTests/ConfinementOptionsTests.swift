@@ -160,29 +160,37 @@ struct ConfinementOptionsTests {
         }
     }
 
-    @Test("Words with a prefix are the same words, told apart by their letters")
+    @Test("Options with a prefix are the same options, told apart by their cases")
     func prefixed() throws {
+        enum Option {
+            case own(ConfinementOption)
+            case child(ConfinementOption)
+            case other
+        }
         let words: [ByteString] = ["p", "--child-bounding=none", "--no-new-privs", "-x"]
         var reader = OptionReader(
-            words, short: "x",
-            long: ConfinementOptions.words + ConfinementOptions.words(prefix: "child-"),
-            messages: Messages(program: "p"))
+            words,
+            ConfinementOption.names.map { $0.mapped { Option.own($0) } }
+                + ConfinementOption.names.map { $0.mapped(prefix: "child-") { .child($0) } }
+                + [OptionName("x", .other)], Messages(program: "p"))
         var (own, child) = (ConfinementOptions(), ConfinementOptions())
-        var rest: [Unicode.Scalar] = []
-        while case .option(let letter, let value)? = reader.next() {
-            if try own.take(letter, value) { continue }
-            if try child.take(letter, value, prefixed: true) { continue }
-            rest.append(letter)
+        var others = 0
+        while case .option(let option, let value)? = reader.next() {
+            switch option {
+            case .own(let option): try own.take(option, value)
+            case .child(let option): try child.take(option, value)
+            case .other: others += 1
+            }
         }
         #expect(own.noNewPrivileges && own.capabilities.isEmpty)
         #expect(!child.noNewPrivileges)
         #expect(try child.capabilities.bounding == CapabilityList("none"))
-        #expect(rest == ["x"])
+        #expect(others == 1)
     }
 
     @Test("What changes the exec's outcome, or its way, gets an exec")
     func execs() throws {
-        func mustExec(_ word: ConfinementOptions.Word, _ value: ByteString) throws -> Bool {
+        func mustExec(_ word: ConfinementOption, _ value: ByteString) throws -> Bool {
             var options = ConfinementOptions()
             try options.take(word, value)
             let outcome = try harmless().during {
@@ -234,8 +242,8 @@ struct ConfinementOptionsTests {
                     "bind=http", "connect=-1", "scope=all", "=/", "ro=/ rw=/tmp,x",
                 ]
             ),
-        ] as [(ConfinementOptions.Word, [ByteString])])
-    func nonsense(_ word: ConfinementOptions.Word, _ values: [ByteString]) {
+        ] as [(ConfinementOption, [ByteString])])
+    func nonsense(_ word: ConfinementOption, _ values: [ByteString]) {
         for value in values {
             var options = ConfinementOptions()
             #expect("\(word) \(value.bytes)") { try options.take(word, value) } throws: {
@@ -307,8 +315,7 @@ struct LimitTests {
 
 @Suite("Whom to become")
 struct CredentialsTests {
-    private func credentials(_ words: [(ConfinementOptions.Word, ByteString)]) throws -> Credentials
-    {
+    private func credentials(_ words: [(ConfinementOption, ByteString)]) throws -> Credentials {
         var options = ConfinementOptions()
         for (word, value) in words { try options.take(word, value) }
         return options.credentials
@@ -361,7 +368,7 @@ struct CredentialsTests {
 
     @Test("The variables are those of the account, by name and by number")
     func variables() throws {
-        for words: [(ConfinementOptions.Word, ByteString)] in [
+        for words: [(ConfinementOption, ByteString)] in [
             [(.user, "root"), (.userEnvironment, "")], [(.user, "0:0"), (.userEnvironment, "")],
         ] {
             var environment = Environment(["HOME=/x", "USER=y", "PATH=/bin"])
@@ -388,7 +395,7 @@ struct CredentialsTests {
 
     @Test("A number has no group, and no name in the database")
     func numbers() throws {
-        for words: [(ConfinementOptions.Word, ByteString)] in [
+        for words: [(ConfinementOption, ByteString)] in [
             [(.user, "5")], [(.user, "5:6"), (.groups, "database")], [(.groups, "database")],
         ] {
             #expect { try credentials(words).supplementaryGroups() } throws: {
@@ -399,7 +406,7 @@ struct CredentialsTests {
 
     @Test("Who is not in the database is nobody, exit code 111")
     func unknown() throws {
-        for (word, name): (ConfinementOptions.Word, ByteString) in [
+        for (word, name): (ConfinementOption, ByteString) in [
             (.user, "no-such-user"), (.user, "root:no-such-group"), (.group, "no-such-group"),
             (.groups, "root,no-such-group"),
         ] {

@@ -2,115 +2,89 @@ import Bytes
 import Commands
 import Linux
 
+/// The long options that every program with confinement has.
+public enum ConfinementOption: CaseIterable, Sendable {
+    /// `--ambient LIST`.
+    case ambient
+    /// `--bounding LIST`.
+    case bounding
+    /// `--caps LIST`.
+    case caps
+    /// `--chroot DIRECTORY`.
+    case chroot
+    /// `--group GROUP`.
+    case group
+    /// `--groups LIST`.
+    case groups
+    /// `--inheritable LIST`.
+    case inheritable
+    /// `--landlock RULES`.
+    case landlock
+    /// `--limit RESOURCE=SOFT:HARD`.
+    case limit
+    /// `--limit-nearest RESOURCE=SOFT:HARD`.
+    case limitNearest
+    /// `--nice NUMBER`.
+    case nice
+    /// `--no-new-privs`.
+    case noNewPrivileges
+    /// `--noroot`.
+    case noRoot
+    /// `--oom-score-adj NUMBER`.
+    case outOfMemoryScore
+    /// `--seccomp POLICY`.
+    case seccomp
+    /// `--securebits LIST`.
+    case securebits
+    /// `--umask MASK`.
+    case umask
+    /// `--user USER`.
+    case user
+    /// `--user-env`.
+    case userEnvironment
+
+    private var name: StaticString {
+        switch self {
+        case .ambient: "ambient"
+        case .bounding: "bounding"
+        case .caps: "caps"
+        case .chroot: "chroot"
+        case .group: "group"
+        case .groups: "groups"
+        case .inheritable: "inheritable"
+        case .landlock: "landlock"
+        case .limit: "limit"
+        case .limitNearest: "limit-nearest"
+        case .nice: "nice"
+        case .noNewPrivileges: "no-new-privs"
+        case .noRoot: "noroot"
+        case .outOfMemoryScore: "oom-score-adj"
+        case .seccomp: "seccomp"
+        case .securebits: "securebits"
+        case .umask: "umask"
+        case .user: "user"
+        case .userEnvironment: "user-env"
+        }
+    }
+
+    private var takesValue: Bool {
+        switch self {
+        case .noNewPrivileges, .noRoot, .userEnvironment: false
+        default: true
+        }
+    }
+
+    /// How they are written, for `OptionReader`.
+    public static var names: [OptionName<ConfinementOption>] {
+        allCases.map { OptionName(word: "\($0.name)", $0, takesValue: $0.takesValue) }
+    }
+}
+
 extension ConfinementOptions {
-    /// The long options that every program with confinement has.
-    public enum Word: UInt32, CaseIterable, Sendable {
-        /// `--ambient LIST`.
-        case ambient
-        /// `--bounding LIST`.
-        case bounding
-        /// `--caps LIST`.
-        case caps
-        /// `--chroot DIRECTORY`.
-        case chroot
-        /// `--group GROUP`.
-        case group
-        /// `--groups LIST`.
-        case groups
-        /// `--inheritable LIST`.
-        case inheritable
-        /// `--landlock RULES`.
-        case landlock
-        /// `--limit RESOURCE=SOFT:HARD`.
-        case limit
-        /// `--limit-nearest RESOURCE=SOFT:HARD`.
-        case limitNearest
-        /// `--nice NUMBER`.
-        case nice
-        /// `--no-new-privs`.
-        case noNewPrivileges
-        /// `--noroot`.
-        case noRoot
-        /// `--oom-score-adj NUMBER`.
-        case outOfMemoryScore
-        /// `--seccomp POLICY`.
-        case seccomp
-        /// `--securebits LIST`.
-        case securebits
-        /// `--umask MASK`.
-        case umask
-        /// `--user USER`.
-        case user
-        /// `--user-env`.
-        case userEnvironment
-
-        fileprivate var name: StaticString {
-            switch self {
-            case .ambient: "ambient"
-            case .bounding: "bounding"
-            case .caps: "caps"
-            case .chroot: "chroot"
-            case .group: "group"
-            case .groups: "groups"
-            case .inheritable: "inheritable"
-            case .landlock: "landlock"
-            case .limit: "limit"
-            case .limitNearest: "limit-nearest"
-            case .nice: "nice"
-            case .noNewPrivileges: "no-new-privs"
-            case .noRoot: "noroot"
-            case .outOfMemoryScore: "oom-score-adj"
-            case .seccomp: "seccomp"
-            case .securebits: "securebits"
-            case .umask: "umask"
-            case .user: "user"
-            case .userEnvironment: "user-env"
-            }
-        }
-
-        fileprivate var takesArgument: Bool {
-            switch self {
-            case .noNewPrivileges, .noRoot, .userEnvironment: false
-            default: true
-            }
-        }
-    }
-
-    /// Letters beyond any that a command line can have; each program gives short ones as it can.
-    private static func firstLetter(prefixed: Bool) -> UInt32 { prefixed ? 0xE100 : 0xE000 }
-
-    /// For `OptionReader`.
-    public static var words: [LongOption] { words(prefix: "", prefixed: false) }
-
-    /// The same words after `prefix`, for a program that confines something else beside itself. Give
-    /// their letters to `take` with `prefixed: true`.
-    public static func words(prefix: StaticString) -> [LongOption] {
-        words(prefix: prefix, prefixed: true)
-    }
-
-    private static func words(prefix: StaticString, prefixed: Bool) -> [LongOption] {
-        Word.allCases.compactMap { word in
-            Unicode.Scalar(firstLetter(prefixed: prefixed) + word.rawValue).map {
-                LongOption(
-                    word.name, takesArgument: word.takesArgument, letter: $0, prefix: prefix)
-            }
-        }
-    }
-
-    /// Takes the option that `letter` stands for; false when it is none of these. A wrong value
-    /// fails with exit code 100, a policy that cannot be read with 111.
-    public mutating func take(
-        _ letter: Unicode.Scalar, _ value: ByteString, prefixed: Bool = false
-    ) throws(Failure) -> Bool {
-        let number = letter.value &- ConfinementOptions.firstLetter(prefixed: prefixed)
-        guard let word = Word(rawValue: number) else { return false }
-        try take(word, value)
-        return true
-    }
-
-    /// Takes an option with its value, which is not looked at when it has none.
-    public mutating func take(_ word: Word, _ value: ByteString) throws(Failure) {
-        switch word {
+    /// Takes an option with its value, which is not looked at when it has none. A wrong value fails with
+    /// exit code 100, a policy that cannot be read with 111.
+    public mutating func take(_ option: ConfinementOption, _ value: ByteString) throws(Failure) {
+        switch option {
         case .ambient: capabilities.ambient = try CapabilityList(value)
         case .bounding: capabilities.bounding = try CapabilityList(value)
         case .caps: capabilities.permitted = try CapabilityList(value)
