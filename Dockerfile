@@ -31,12 +31,13 @@ ENTRYPOINT ["/usr/bin/apus", "init", "--"]
 
 FROM ${BASE} AS sshd
 # The run file makes host keys, so that each container has its own. pam_loginuid must be optional, because
-# there is no login service that could set one. The log belongs to a user who owns nothing else.
+# there is no login service that could set one; sessions may not write a message of the day into /run.
+# The log belongs to a user who owns nothing else.
 RUN apt-get update -q && \
     DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends make openssh-server && \
     rm -rf /var/lib/apt/lists/* /etc/ssh/ssh_host_* && \
     useradd --system --no-create-home --shell /usr/sbin/nologin log && \
-    sed -i '/pam_loginuid/s/required/optional/' /etc/pam.d/sshd
+    sed -i -e '/pam_loginuid/s/required/optional/' -e '/motd.dynamic/d' /etc/pam.d/sshd
 COPY --from=builder /root-directory /
 EXPOSE 22
 STOPSIGNAL SIGTERM

@@ -72,6 +72,9 @@ private func select(_ words: [ByteString]) -> (Program, [ByteString])? {
 /// Replaces this process; returns only why that failed.
 private func exec(_ invocation: Invocation) -> Failure {
     do { try invocation.execute() } catch {
-        return error.explained("unable to run \(invocation.program)")
+        guard let cause = explain(execFailure: error.errno, of: invocation) else {
+            return error.explained("unable to run \(invocation.program)")
+        }
+        return error.explained("unable to run \(invocation.program): \(cause)")
     }
 }

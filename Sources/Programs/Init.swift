@@ -19,18 +19,13 @@ func initialize(_ call: Call) throws(Failure) -> Outcome {
             )
         }
     }
-    var reader = OptionReader(
-        call.arguments, short: "s:t:",
-        long: [
-            LongOption("services", takesArgument: true, letter: "s"),
-            LongOption("stop-timeout", takesArgument: true, letter: "t"),
-        ], messages: call.messages)
+    var reader = OptionReader(call.arguments, InitOption.names, call.messages)
     while let option = reader.next() {
         switch option {
-        case .option("s", let directory):
+        case .option(.services, let directory):
             options.services = directory
             options.servicesAreExplicit = true
-        case .option(_, let seconds):
+        case .option(.stopTimeout, let seconds):
             guard let limit = stopTimeout(seconds) else { throw Failure(usage: usage) }
             options.stopLimit = limit
         case .wrong: throw Failure(usage: usage)
@@ -48,4 +43,20 @@ func initialize(_ call: Call) throws(Failure) -> Outcome {
 /// Milliseconds; nil unless `text` is a number of seconds, up to a day.
 private func stopTimeout(_ text: ByteString) -> UInt64? {
     parseDecimal(text, within: 0...86400).map { UInt64($0) * 1000 }
+}
+
+private enum InitOption {
+    /// The scan directory.
+    case services
+    /// How long the stop may take.
+    case stopTimeout
+
+    static var names: [OptionName<InitOption>] {
+        [
+            OptionName("s", .services, takesValue: true),
+            OptionName(word: "services", .services, takesValue: true),
+            OptionName("t", .stopTimeout, takesValue: true),
+            OptionName(word: "stop-timeout", .stopTimeout, takesValue: true),
+        ]
+    }
 }

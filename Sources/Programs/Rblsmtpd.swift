@@ -12,18 +12,18 @@ func rblsmtpd(_ call: Call) throws(Failure) -> Outcome {
     var lists = Blocklists(client: client, preset: call.environment["RBLSMTPD"])
     var dns = DNSClient(call.environment)
     var timeout: UInt = 60
-    var words = OptionReader(call.arguments, short: "bBcCt:r:a:", messages: call.messages)
+    var words = OptionReader(call.arguments, RblsmtpdOption.names, call.messages)
     // Lists are asked as they come, with the options so far.
-    while let option = words.next() {
-        guard case .option(let letter, let value) = option else { throw Failure(usage: usage) }
-        switch letter {
-        case "b": lists.bounces = true
-        case "B": lists.bounces = false
-        case "c": lists.failsClosed = true
-        case "C": lists.failsClosed = false
-        case "t": timeout = scanDecimal(value.bytes).value
-        case "r": lists.consult(value, &dns)
-        default: lists.consultExceptions(value, &dns)
+    while let result = words.next() {
+        guard case .option(let option, let value) = result else { throw Failure(usage: usage) }
+        switch option {
+        case .bounce: lists.bounces = true
+        case .defer: lists.bounces = false
+        case .failClosed: lists.failsClosed = true
+        case .failOpen: lists.failsClosed = false
+        case .timeout: timeout = scanDecimal(value.bytes).value
+        case .list: lists.consult(value, &dns)
+        case .exceptions: lists.consultExceptions(value, &dns)
         }
     }
     let server = call.arguments[words.operands...]
@@ -35,4 +35,29 @@ func rblsmtpd(_ call: Call) throws(Failure) -> Outcome {
     // A client that breaks off has ended the conversation as well as one that quits.
     do throws(SystemError) { try RefusingSMTP.talk(refusal: refusal, seconds: timeout) } catch {}
     return .exit(0)
+}
+
+private enum RblsmtpdOption {
+    /// Mail is refused for good.
+    case bounce
+    /// Mail is refused for now.
+    case `defer`
+    /// A failed look-up counts as a listing.
+    case failClosed
+    /// It does not.
+    case failOpen
+    case timeout
+    /// A list of clients to refuse mail from.
+    case list
+    /// A list of clients to take mail from.
+    case exceptions
+
+    static var names: [OptionName<RblsmtpdOption>] {
+        [
+            OptionName("b", .bounce), OptionName("B", .defer), OptionName("c", .failClosed),
+            OptionName("C", .failOpen), OptionName("t", .timeout, takesValue: true),
+            OptionName("r", .list, takesValue: true),
+            OptionName("a", .exceptions, takesValue: true),
+        ]
+    }
 }

@@ -10,29 +10,23 @@ func seccomp(_ call: Call) throws(Failure) -> Outcome {
             seccomp [ -n ] [ --log | --trap ] { policy | -x policy.bpf | --learn file } program \
             [ arg ... ]
             """)
-    var options = Options()
+    var options = ConfinementOptions()
     var mode: ListenerMode?
     var learned: LearnedPolicy?
     var isCompiled = false
-    let long = [
-        LongOption("learn", takesArgument: true, letter: "λ"), LongOption("log", letter: "ω"),
-        LongOption("trap", letter: "τ"),
-    ]
-    var reader = OptionReader(
-        call.arguments, short: "nx:", long: Options.words + long, messages: call.messages)
-    while let option = reader.next() {
-        guard case .option(let letter, let value) = option else { throw usage }
-        switch letter {
-        case "n": try options.take(.noNewPrivileges, value)
-        case "x":
+    var reader = OptionReader(call.arguments, SeccompOption.names, call.messages)
+    while let result = reader.next() {
+        guard case .option(let option, let value) = result else { throw usage }
+        switch option {
+        case .compiled:
             if options.filter != nil { throw usage }
             options.filter = try SystemCallFilter(compiled: value)
             isCompiled = true
-        case "λ", "ω", "τ":
+        case .listen(let wanted):
             if mode != nil { throw usage }
-            mode = letter == "ω" ? .log : letter == "τ" ? .trap : .learn
-            if mode == .learn { learned = try LearnedPolicy(value) }
-        default: guard try options.take(letter, value) else { throw usage }
+            mode = wanted
+            if wanted == .learn { learned = try LearnedPolicy(value) }
+        case .confinement(let option): try options.take(option, value)
         }
     }
     var words = call.arguments[reader.operands...]
@@ -40,7 +34,25 @@ func seccomp(_ call: Call) throws(Failure) -> Outcome {
         try options.take(.seccomp, policy)
     }
     if words.isEmpty || learned != nil && options.filter != nil { throw usage }
-    let invocation = Invocation(command: words, environment: call.environment)
-    guard let mode else { return try options.become(invocation) }
+    var invocation = Invocation(command: words, environment: call.environment)
+    guard let mode else { return try options.become(invocation, call) }
+    if let restart = options.restart(call) { return restart }
+    try options.setVariables(in: &invocation.environment)
     return try listen(to: invocation, options, mode, learned, call.messages)
+}
+
+private enum SeccompOption {
+    /// A policy that seccomprules(8) has compiled.
+    case compiled
+    case listen(ListenerMode)
+    case confinement(ConfinementOption)
+
+    static var names: [OptionName<SeccompOption>] {
+        ConfinementOption.names.map { $0.mapped { .confinement($0) } } + [
+            OptionName("n", .confinement(.noNewPrivileges)),
+            OptionName("x", .compiled, takesValue: true),
+            OptionName(word: "learn", .listen(.learn), takesValue: true),
+            OptionName(word: "log", .listen(.log)), OptionName(word: "trap", .listen(.trap)),
+        ]
+    }
 }

@@ -9,21 +9,17 @@ func seccomprules(_ call: Call) throws(Failure) -> Outcome {
         usage: "seccomprules [ -n ] [ -c caps ] [ -k kernel ] policy.bpf policy.tmp [ policy ]")
     var profileTarget = try ProfileTarget.current()
     var explains = false
-    let long = [
-        LongOption("caps", takesArgument: true, letter: "c"), LongOption("explain", letter: "n"),
-        LongOption("kernel", takesArgument: true, letter: "k"),
-    ]
-    var reader = OptionReader(call.arguments, short: "c:k:n", long: long, messages: call.messages)
-    while let option = reader.next() {
-        guard case .option(let letter, let value) = option else { throw usage }
-        switch letter {
-        case "c":
+    var reader = OptionReader(call.arguments, SeccomprulesOption.names, call.messages)
+    while let result = reader.next() {
+        guard case .option(let option, let value) = result else { throw usage }
+        switch option {
+        case .capabilities:
             profileTarget.bounding = try CapabilityList(value).applied(
                 to: profileTarget.bounding, all: .known)
-        case "k":
+        case .kernel:
             guard let version = ProfileTarget.version(value) else { throw usage }
             profileTarget.kernel = version
-        default: explains = true
+        case .explain: explains = true
         }
     }
     let words = Array(call.arguments[reader.operands...])
@@ -41,6 +37,25 @@ func seccomprules(_ call: Call) throws(Failure) -> Outcome {
         try SystemCallFilter.compile(source, to: words[0], through: words[1])
     }
     return .exit(0)
+}
+
+private enum SeccomprulesOption {
+    /// The bounding set that an OCI profile is compiled for.
+    case capabilities
+    /// The kernel that it is compiled for.
+    case kernel
+    /// Print what becomes of each call.
+    case explain
+
+    static var names: [OptionName<SeccomprulesOption>] {
+        [
+            OptionName("c", .capabilities, takesValue: true),
+            OptionName(word: "caps", .capabilities, takesValue: true),
+            OptionName("k", .kernel, takesValue: true),
+            OptionName(word: "kernel", .kernel, takesValue: true),
+            OptionName("n", .explain), OptionName(word: "explain", .explain),
+        ]
+    }
 }
 
 private func standardInput(_ profileTarget: ProfileTarget) throws(Failure) -> PolicySource {

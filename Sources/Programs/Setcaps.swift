@@ -10,21 +10,18 @@ func setcaps(_ call: Call) throws(Failure) -> Outcome {
             setcaps [ -n ] [ -b bounding ] [ -p caps ] [ -a ambient ] [ -i inheritable ] \
             program [ arg ... ]
             """)
-    var options = Options()
-    var reader = OptionReader(
-        call.arguments, short: "a:b:i:np:", long: Options.words, messages: call.messages)
-    while let option = reader.next() {
-        guard case .option(let letter, let value) = option else { throw usage }
-        switch letter {
-        case "a": try options.take(.ambient, value)
-        case "b": try options.take(.bounding, value)
-        case "i": try options.take(.inheritable, value)
-        case "n": try options.take(.noNewPrivileges, value)
-        case "p": try options.take(.caps, value)
-        default: guard try options.take(letter, value) else { throw usage }
-        }
+    var options = ConfinementOptions()
+    let short: [OptionName<ConfinementOption>] = [
+        OptionName("a", .ambient, takesValue: true), OptionName("b", .bounding, takesValue: true),
+        OptionName("i", .inheritable, takesValue: true), OptionName("n", .noNewPrivileges),
+        OptionName("p", .caps, takesValue: true),
+    ]
+    var reader = OptionReader(call.arguments, ConfinementOption.names + short, call.messages)
+    while let result = reader.next() {
+        guard case .option(let option, let value) = result else { throw usage }
+        try options.take(option, value)
     }
     let command = call.arguments[reader.operands...]
     if command.isEmpty { throw usage }
-    return try options.become(Invocation(command: command, environment: call.environment))
+    return try options.become(Invocation(command: command, environment: call.environment), call)
 }

@@ -7,14 +7,14 @@ func setlock(_ call: Call) throws(Failure) -> Outcome {
     let usage = Failure(usage: "setlock [ -nNxX ] file program [ arg ... ]")
     var wait = true
     var isQuiet = false
-    var reader = OptionReader(call.arguments, short: "nNxX", messages: call.messages)
-    while let option = reader.next() {
-        guard case .option(let letter, _) = option else { throw usage }
-        switch letter {
-        case "n": wait = false
-        case "N": wait = true
-        case "x": isQuiet = true
-        default: isQuiet = false
+    var reader = OptionReader(call.arguments, SetlockOption.names, call.messages)
+    while let result = reader.next() {
+        guard case .option(let option, _) = result else { throw usage }
+        switch option {
+        case .noDelay: wait = false
+        case .delay: wait = true
+        case .quiet: isQuiet = true
+        case .loud: isQuiet = false
         }
     }
     let words = call.arguments[reader.operands...]
@@ -29,6 +29,24 @@ func setlock(_ call: Call) throws(Failure) -> Outcome {
         throw error
     }
     return .become(invocation)
+}
+
+private enum SetlockOption {
+    /// Do not wait for the lock.
+    case noDelay
+    /// Wait for it.
+    case delay
+    /// End with 0 and without a word where it cannot be had.
+    case quiet
+    /// Say so, and end with 111.
+    case loud
+
+    static var names: [OptionName<SetlockOption>] {
+        [
+            OptionName("n", .noDelay), OptionName("N", .delay), OptionName("x", .quiet),
+            OptionName("X", .loud),
+        ]
+    }
 }
 
 /// Opens and locks; the descriptor stays open in the program that this process becomes. Returns

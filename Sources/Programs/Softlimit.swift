@@ -11,35 +11,40 @@ func softlimit(_ call: Call) throws(Failure) -> Outcome {
             [-l lockbytes] [-m membytes] [-o openfiles] [-p processes] [-r residentbytes] \
             [-s stackbytes] [-t cpusecs] child
             """)
-    var options = Options()
-    var reader = OptionReader(
-        call.arguments, short: "a:c:d:f:l:m:o:p:r:s:t:", long: Options.words,
-        messages: call.messages)
-    while let option = reader.next() {
-        guard case .option(let letter, let value) = option else { throw usage }
-        if try options.take(letter, value) { continue }
-        guard let limit = softLimit(value) else { throw usage }
-        options.limits += resources(letter).map { ($0, limit) }
+    var options = ConfinementOptions()
+    var reader = OptionReader(call.arguments, SoftlimitOption.names, call.messages)
+    while let result = reader.next() {
+        switch result {
+        case .option(.confinement(let option), let value): try options.take(option, value)
+        case .option(.limit(let resources), let value):
+            guard let limit = softLimit(value) else { throw usage }
+            options.limits += resources.map { ($0, limit) }
+        case .wrong: throw usage
+        }
     }
     let command = call.arguments[reader.operands...]
     if command.isEmpty { throw usage }
-    return try options.become(Invocation(command: command, environment: call.environment))
+    return try options.become(Invocation(command: command, environment: call.environment), call)
 }
 
-private func resources(_ letter: Unicode.Scalar) -> [Resource] {
-    switch letter {
-    case "a": [.addressSpace]
-    case "c": [.coreSize]
-    case "d": [.data]
-    case "f": [.fileSize]
-    case "l": [.lockedMemory]
-    case "m": [.data, .stack, .lockedMemory, .addressSpace]
-    case "o": [.openFiles]
-    case "p": [.processes]
-    case "r": [.residentSize]
-    case "s": [.stack]
-    case "t": [.processorTime]
-    default: []
+private enum SoftlimitOption {
+    /// Soft limits on these, in this order.
+    case limit([Resource])
+    case confinement(ConfinementOption)
+
+    static var names: [OptionName<SoftlimitOption>] {
+        func limit(_ letter: Unicode.Scalar, _ resources: Resource...) -> OptionName<
+            SoftlimitOption
+        > {
+            OptionName(letter, .limit(resources), takesValue: true)
+        }
+        return ConfinementOption.names.map { $0.mapped { .confinement($0) } } + [
+            limit("a", .addressSpace), limit("c", .coreSize), limit("d", .data),
+            limit("f", .fileSize), limit("l", .lockedMemory),
+            limit("m", .data, .stack, .lockedMemory, .addressSpace), limit("o", .openFiles),
+            limit("p", .processes), limit("r", .residentSize), limit("s", .stack),
+            limit("t", .processorTime),
+        ]
     }
 }
 

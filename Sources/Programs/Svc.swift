@@ -7,13 +7,12 @@ import Supervision
 
 /// svc(8): sends commands to supervised services.
 func svc(_ call: Call) throws(Failure) -> Outcome {
-    let letters = ByteString(Command.allCases.map { $0.rawValue })
-    var options = OptionReader(call.arguments, short: letters, messages: call.messages)
+    let names = Command.allCases.map { OptionName(Unicode.Scalar($0.rawValue), $0) }
+    var options = OptionReader(call.arguments, names, call.messages)
     var commands: [UInt8] = []
-    while let option = options.next() {
-        guard case .option(let letter, _) = option else { return try usage() }
-        let command = UInt8(truncatingIfNeeded: letter.value)
-        if !commands.contains(command) { commands.append(command) }
+    while let result = options.next() {
+        guard case .option(let command, _) = result else { return try usage() }
+        if !commands.contains(command.rawValue) { commands.append(command.rawValue) }
     }
     let start: Descriptor
     do throws(SystemError) { start = try openFile(".", .read) } catch {

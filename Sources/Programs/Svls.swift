@@ -9,11 +9,12 @@ import ServiceFiles
 func svls(_ call: Call) throws(Failure) -> Outcome {
     let usage = Failure(usage: "svls [ -c ] [ directory ]")
     var showsConfinement = false
-    var reader = OptionReader(
-        call.arguments, short: "c", long: [LongOption("confinement", letter: "c")],
-        messages: call.messages)
-    while let option = reader.next() {
-        guard case .option("c", _) = option else { throw usage }
+    let names = [
+        OptionName("c", SvlsOption.confinement), OptionName(word: "confinement", .confinement),
+    ]
+    var reader = OptionReader(call.arguments, names, call.messages)
+    while let result = reader.next() {
+        guard case .option(.confinement, _) = result else { throw usage }
         showsConfinement = true
     }
     if call.arguments.count > reader.operands + 1 { throw usage }
@@ -22,6 +23,11 @@ func svls(_ call: Call) throws(Failure) -> Outcome {
     let text = showsConfinement ? try confinement(of: services, &code) : services.text
     try writeOutput(Array(text.bytes))
     return .exit(code)
+}
+
+private enum SvlsOption {
+    /// Show how services are confined.
+    case confinement
 }
 
 /// A row of four words for each service, after one of headings: its name, state, process and for how
@@ -240,7 +246,7 @@ private func names(of ids: [UInt32], areUsers: Bool = false) -> ByteString {
     for id in ids {
         var name: ByteString?
         do throws(SystemError) {
-            name = areUsers ? try Account.name(of: id) : try groupName(of: id)
+            name = areUsers ? try Account.numbered(id)?.name : try Group.numbered(id)?.name
         } catch {}
         names.append(name ?? "\(id)")
     }

@@ -14,12 +14,18 @@ func tcpclient(_ call: Call) throws(Failure) -> Outcome {
     closeInherited(6)
     closeInherited(7)
     var options = TCPClientOptions(host: "", port: "")
-    var words = OptionReader(
-        call.arguments, short: "dDvqQhHrRt:l:i:p:T:", messages: call.messages)
-    while let option = words.next() {
-        guard case .option(let letter, let value) = option,
-            options.common.take(letter, value) || options.take(letter, value)
-        else { throw Failure(usage: usage) }
+    var words = OptionReader(call.arguments, TcpclientOption.names, call.messages)
+    while let result = words.next() {
+        switch result {
+        case .option(.common(let option), let value): options.common.take(option, value)
+        case .option(.localAddress, let value):
+            options.localAddress = TCPClientOptions.address(value)
+            if options.localAddress == nil { throw Failure(usage: usage) }
+        case .option(.localPort, let value):
+            options.localPort = UInt16(truncatingIfNeeded: scanDecimal(value.bytes).value)
+        case .option(.timeouts, let value): options.timeouts = TCPClientOptions.timeouts(value)
+        case .wrong: throw Failure(usage: usage)
+        }
     }
     return try reporting(options.common.verbosity) { () throws(Failure) in
         let operands = call.arguments[words.operands...]
@@ -75,17 +81,18 @@ private func place(_ socket: consuming Descriptor) throws(Failure) {
     if number == 6 || number == 7 { _ = socket.release() }
 }
 
-extension TCPClientOptions {
-    /// False when the value is none.
-    fileprivate mutating func take(_ letter: Unicode.Scalar, _ value: ByteString) -> Bool {
-        switch letter {
-        case "T": timeouts = TCPClientOptions.timeouts(value)
-        case "p": localPort = UInt16(truncatingIfNeeded: scanDecimal(value.bytes).value)
-        case "i":
-            localAddress = TCPClientOptions.address(value)
-            return localAddress != nil
-        default: break
-        }
-        return true
+private enum TcpclientOption {
+    /// That tcpserver has too.
+    case common(ConnectionOption)
+    case localAddress
+    case localPort
+    case timeouts
+
+    static var names: [OptionName<TcpclientOption>] {
+        ConnectionOption.names.map { $0.mapped { .common($0) } } + [
+            OptionName("i", .localAddress, takesValue: true),
+            OptionName("p", .localPort, takesValue: true),
+            OptionName("T", .timeouts, takesValue: true),
+        ]
     }
 }

@@ -13,19 +13,17 @@ private let usage: ByteString =
 /// tcpserver(1): accepts connections and starts a program for each.
 func tcpserver(_ call: Call) throws(Failure) -> Outcome {
     var options = TCPServerOptions(host: "", port: "")
-    var words = OptionReader(
-        call.arguments, short: "dDvqQhHrRt:l:1UXx:u:g:b:B:c:pPoO",
-        long: LongName.options + Options.words + Options.words(prefix: "child-"),
-        messages: call.messages)
+    var words = OptionReader(call.arguments, TcpserverOption.names, call.messages)
     var confinement = Confinement()
-    while let option = words.next() {
-        guard case .option(let letter, let value) = option else { throw Failure(usage: usage) }
-        if options.common.take(letter, value) { continue }
-        if try confinement.take(letter, value) { continue }
-        if let name = LongName(rawValue: letter.value) {
-            try options.take(name, value)
-        } else {
-            try options.take(letter, value, call.environment)
+    while let result = words.next() {
+        switch result {
+        case .option(.common(let option), let value): options.common.take(option, value)
+        case .option(.server(let option), let value):
+            try options.take(option, value, call.environment)
+        case .option(.confinement(let option), let value): try confinement.take(option, value)
+        case .option(.childConfinement(let option), let value):
+            try confinement.take(forChildren: option, value)
+        case .wrong: throw Failure(usage: usage)
         }
     }
     try options.completeIdentity()
@@ -35,15 +33,48 @@ func tcpserver(_ call: Call) throws(Failure) -> Outcome {
         guard let program = try options.common.take(operands: operands) else {
             throw Failure(usage: usage)
         }
-        let invocation = Invocation(command: program, environment: call.environment)
+        let invocation = Invocation(
+            command: program, environment: try confinement.environment(call.environment),
+            search: call.environment)
         var server = try TCPServer(options, invocation, call.messages)
         try server.run()
     }
 }
 
-/// What ucspi-tcp has not, under long names only. The numbers are beyond any letter of a command line.
-private enum LongName: UInt32, CaseIterable {
-    case deferAccept = 0xE200
+private enum TcpserverOption {
+    /// That tcpclient has too.
+    case common(ConnectionOption)
+    /// That only tcpserver has.
+    case server(ServerOption)
+    case confinement(ConfinementOption)
+    /// After `--child-`.
+    case childConfinement(ConfinementOption)
+
+    static var names: [OptionName<TcpserverOption>] {
+        ConnectionOption.names.map { $0.mapped { .common($0) } }
+            + ServerOption.names.map { $0.mapped { .server($0) } }
+            + ConfinementOption.names.map { $0.mapped { .confinement($0) } }
+            + ConfinementOption.names.map { $0.mapped(prefix: "child-") { .childConfinement($0) } }
+    }
+}
+
+/// What a server is told and a client is not.
+private enum ServerOption {
+    // Those of ucspi-tcp.
+    case allowWithoutRules
+    case backlog
+    case banner
+    case group
+    case identityFromEnvironment
+    case ipOptions
+    case limit
+    case notParanoid
+    case paranoid
+    case reportPort
+    case rules
+    case user
+    // Those that it has not, under long names only.
+    case deferAccept
     case drain
     case fastOpen
     case keepAlive
@@ -52,56 +83,63 @@ private enum LongName: UInt32, CaseIterable {
     case socketMode
     case socketOwner
 
-    private var name: StaticString {
-        switch self {
-        case .deferAccept: "defer-accept"
-        case .drain: "drain"
-        case .fastOpen: "fast-open"
-        case .keepAlive: "keep-alive"
-        case .proxy: "proxy"
-        case .reusePort: "reuse-port"
-        case .socketMode: "socket-mode"
-        case .socketOwner: "socket-owner"
-        }
-    }
-
-    /// For `OptionReader`.
-    static var options: [LongOption] {
-        allCases.compactMap { name in
-            Unicode.Scalar(name.rawValue).map { letter in
-                LongOption(
-                    name.name, takesArgument: name != .drain && name != .reusePort, letter: letter)
-            }
-        }
+    static var names: [OptionName<ServerOption>] {
+        [
+            OptionName("1", .reportPort), OptionName("B", .banner, takesValue: true),
+            OptionName("O", .ipOptions), OptionName("P", .notParanoid),
+            OptionName("U", .identityFromEnvironment), OptionName("X", .allowWithoutRules),
+            OptionName("b", .backlog, takesValue: true), OptionName("c", .limit, takesValue: true),
+            OptionName("g", .group, takesValue: true), OptionName("o", .ipOptions),
+            OptionName("p", .paranoid), OptionName("u", .user, takesValue: true),
+            OptionName("x", .rules, takesValue: true),
+            OptionName(word: "defer-accept", .deferAccept, takesValue: true),
+            OptionName(word: "drain", .drain),
+            OptionName(word: "fast-open", .fastOpen, takesValue: true),
+            OptionName(word: "keep-alive", .keepAlive, takesValue: true),
+            OptionName(word: "proxy", .proxy, takesValue: true),
+            OptionName(word: "reuse-port", .reusePort),
+            OptionName(word: "socket-mode", .socketMode, takesValue: true),
+            OptionName(word: "socket-owner", .socketOwner, takesValue: true),
+        ]
     }
 }
 
 /// The confinement of the server, and that of its programs beyond it.
 private struct Confinement {
-    private var (own, child) = (Options(), Options())
+    private var (own, child) = (ConfinementOptions(), ConfinementOptions())
     private var (confinesItself, confinesChildren) = (false, false)
 
-    /// Takes an option; false when it is none of confinement.
-    mutating func take(_ letter: Unicode.Scalar, _ value: ByteString) throws(Failure) -> Bool {
-        if try own.take(letter, value) {
-            confinesItself = true
-        } else if try child.take(letter, value, prefixed: true) {
-            confinesChildren = true
-        } else {
-            return false
-        }
-        return true
+    /// Takes an option for the server.
+    mutating func take(_ option: ConfinementOption, _ value: ByteString) throws(Failure) {
+        try own.take(option, value)
+        confinesItself = true
+    }
+
+    /// Takes an option for its programs.
+    mutating func take(forChildren option: ConfinementOption, _ value: ByteString)
+        throws(Failure)
+    {
+        try child.take(option, value)
+        confinesChildren = true
+    }
+
+    /// What the programs get: the variables of the server's user, then those of their own.
+    func environment(_ inherited: Environment) throws(Failure) -> Environment {
+        var environment = inherited
+        try own.setVariables(in: &environment)
+        try child.setVariables(in: &environment)
+        return environment
     }
 
     /// Has the server do it.
     mutating func complete(_ options: inout TCPServerOptions) throws(Failure) {
         if confinesItself {
-            if own.identity.user != nil, options.user != nil || options.group != nil {
+            if own.credentials.user != nil, options.user != nil || options.group != nil {
                 throw Failure("-u or -g, and --user", exitCode: 100)
             }
             // The change of user has its place among the steps: capabilities may have to outlive it.
             if let user = options.user, let group = options.group {
-                own.identity.become(Account(user: user, group: group))
+                own.credentials.become(user: user, group: group)
                 (options.user, options.group) = (nil, nil)
             }
             options.umask = own.umask
@@ -114,31 +152,25 @@ private struct Confinement {
 }
 
 extension TCPServerOptions {
-    /// Takes an option that ucspi-tcp has too.
+    /// Takes an option with its value.
     fileprivate mutating func take(
-        _ letter: Unicode.Scalar, _ value: ByteString, _ environment: Environment
+        _ option: ServerOption, _ value: ByteString, _ environment: Environment
     ) throws(Failure) {
         let number = scanDecimal(value.bytes).value
-        switch letter {
-        case "b": backlog = Int32(truncatingIfNeeded: number)
-        case "c": limit = number
-        case "X": allowsWithoutRules = true
-        case "x": rules = value
-        case "B": banner = value
-        case "P": isParanoid = false
-        case "p": isParanoid = true
-        case "U": try takeIdentity(from: environment)
-        case "u": try take(user: value)
-        case "g": group = try TCPServerOptions.group(value)
-        case "1": reportsPort = true
-        // -o and -O: Linux drops IP options by itself, and the original's call does nothing there.
-        default: break
-        }
-    }
-
-    /// Takes an option that only this tcpserver has.
-    fileprivate mutating func take(_ name: LongName, _ value: ByteString) throws(Failure) {
-        switch name {
+        switch option {
+        case .allowWithoutRules: allowsWithoutRules = true
+        case .backlog: backlog = Int32(truncatingIfNeeded: number)
+        case .banner: banner = value
+        case .group: group = try TCPServerOptions.group(value)
+        case .identityFromEnvironment: try takeIdentity(from: environment)
+        // Linux drops IP options by itself, and the original's call does nothing there.
+        case .ipOptions: break
+        case .limit: limit = number
+        case .notParanoid: isParanoid = false
+        case .paranoid: isParanoid = true
+        case .reportPort: reportsPort = true
+        case .rules: rules = value
+        case .user: try take(user: value)
         case .deferAccept: deferAccept = try TCPServerOptions.seconds(value)
         case .drain: drains = true
         case .fastOpen: fastOpen = try TCPServerOptions.number(value, "--fast-open")
@@ -203,7 +235,7 @@ extension TCPServerOptions {
     /// be left otherwise. A number without an account has the group of the same number.
     fileprivate mutating func completeIdentity() throws(Failure) {
         guard group == nil, let user else { return }
-        do throws(SystemError) { group = try Account.of(user: user)?.group ?? user } catch {
+        do throws(SystemError) { group = try Account.numbered(user)?.group ?? user } catch {
             throw error.explained("unable to look up the group of user \(user)")
         }
     }
@@ -211,17 +243,16 @@ extension TCPServerOptions {
     /// `USER` or `USER:GROUP`, names or numbers.
     private static func owner(_ text: ByteString) throws(Failure) -> (user: UInt32, group: UInt32) {
         guard let (name, group) = text.cut(at: UInt8(ascii: ":")) else {
-            let account = try user(text)
-            return (account.user, account.group)
+            return try user(text)
         }
         return (try user(name).user, try self.group(group))
     }
 
     /// A number, or the name of an account.
-    private static func user(_ text: ByteString) throws(Failure) -> Account {
-        if let id = id(text) { return Account(user: id, group: id) }
+    private static func user(_ text: ByteString) throws(Failure) -> (user: UInt32, group: UInt32) {
+        if let id = id(text) { return (id, id) }
         do throws(SystemError) {
-            if let account = try Account.named(text) { return account }
+            if let account = try Account.named(text) { return (account.user, account.group) }
         } catch { throw error.explained("unable to look up user \(text)") }
         throw Failure("no user \(text)", exitCode: 100)
     }
@@ -229,7 +260,7 @@ extension TCPServerOptions {
     private static func group(_ text: ByteString) throws(Failure) -> UInt32 {
         if let id = id(text) { return id }
         do throws(SystemError) {
-            if let group = try groupNamed(text) { return group }
+            if let group = try Group.named(text) { return group.number }
         } catch { throw error.explained("unable to look up group \(text)") }
         throw Failure("no group \(text)", exitCode: 100)
     }

@@ -100,12 +100,17 @@ struct CapabilityPlanTests {
         return states
     }
 
+    /// Whether the program runs as root, after which change.
+    private let changes: [(Bool, UserChange)] = [
+        (true, .none), (true, .other), (false, .none), (false, .other), (false, .fromRoot),
+    ]
+
     @Test("What is asked for is what the program has, or there is a failure")
     func everyState() throws {
         let known = CapabilitySet(rawValue: 3)
         let choices: [UInt64?] = [nil, 0, 1, 2, 3]
         for state in states(width: 2) {
-            for (asRoot, leavesRoot) in [(true, false), (false, false), (false, true)] {
+            for (asRoot, change) in changes {
                 for bounding in choices {
                     for caps in choices {
                         for ambient in choices {
@@ -116,9 +121,20 @@ struct CapabilityPlanTests {
                             guard
                                 let plan = try? CapabilityPlan(
                                     lists, from: state, runsAsRoot: asRoot,
-                                    leavesRoot: leavesRoot, known: known)
+                                    change: change, known: known)
                             else { continue }
                             check(plan, lists, state, asRoot, (bounding, caps, ambient))
+                            if change != .none {
+                                // Another user has nothing but what was asked for.
+                                let asked = CapabilitySet(
+                                    rawValue: asRoot ? ambient ?? 0 : ambient ?? caps ?? 0)
+                                #expect(plan.target.ambient == asked)
+                                #expect(asRoot || plan.target.permitted == asked)
+                                #expect(plan.changesAmbient)
+                            }
+                            if caps != nil {
+                                #expect(plan.target.inheritable == plan.target.ambient)
+                            }
                         }
                     }
                 }
@@ -168,13 +184,13 @@ struct CapabilityPlanTests {
     }
 
     private func plan(
-        _ state: CapabilityState, asRoot: Bool = true, leavesRoot: Bool = false,
-        _ change: (inout CapabilityLists) throws -> Void
+        _ state: CapabilityState, asRoot: Bool = true, change: UserChange = .none,
+        _ edit: (inout CapabilityLists) throws -> Void
     ) throws -> CapabilityPlan {
         var lists = CapabilityLists()
-        try change(&lists)
+        try edit(&lists)
         return try CapabilityPlan(
-            lists, from: state, runsAsRoot: asRoot, leavesRoot: leavesRoot,
+            lists, from: state, runsAsRoot: asRoot, change: change,
             known: CapabilitySet(rawValue: 0xffff))
     }
 
@@ -182,7 +198,7 @@ struct CapabilityPlanTests {
     func oneOption() throws {
         let service = CapabilitySet(Capability(10))
         for option in [\CapabilityLists.ambient, \CapabilityLists.permitted] {
-            let plan = try plan(root, asRoot: false, leavesRoot: true) {
+            let plan = try plan(root, asRoot: false, change: .fromRoot) {
                 $0[keyPath: option] = try CapabilityList("net_bind_service")
             }
             #expect(plan.keepsPermitted)
@@ -195,7 +211,7 @@ struct CapabilityPlanTests {
 
     @Test("Leaving root without a list for it leaves nothing to keep")
     func leavingRoot() throws {
-        let plan = try plan(root, asRoot: false, leavesRoot: true) {
+        let plan = try plan(root, asRoot: false, change: .fromRoot) {
             $0.bounding = try CapabilityList("chown")
         }
         #expect(!plan.keepsPermitted)
@@ -203,9 +219,41 @@ struct CapabilityPlanTests {
         #expect(plan.target.effective == [])
     }
 
+    @Test("Nor does a user that is not root hand its own to another user")
+    func amongUsers() throws {
+        let service = CapabilitySet(Capability(10))
+        var state = root
+        (state.inheritable, state.ambient) = (state.bounding, state.bounding)
+        let dropped = try plan(state, asRoot: false, change: .other) { _ in }
+        #expect(dropped.target.permitted == [] && dropped.target.ambient == [])
+        #expect(dropped.target.effective == [] && dropped.changesAmbient)
+        let kept = try plan(state, asRoot: false, change: .other) {
+            $0.ambient = try CapabilityList("net_bind_service")
+        }
+        #expect(kept.target.permitted == service && kept.target.ambient == service)
+        #expect(!kept.keepsPermitted)
+    }
+
+    @Test("--caps replaces what was inheritable, for root and for others")
+    func replacedInheritable() throws {
+        var state = root
+        state.inheritable = state.bounding
+        for asRoot in [true, false] {
+            let none = try plan(state, asRoot: asRoot, change: asRoot ? .none : .fromRoot) {
+                $0.permitted = try CapabilityList("none")
+            }
+            #expect(none.target.inheritable == [])
+        }
+        let given = try plan(state, asRoot: false, change: .fromRoot) {
+            $0.permitted = try CapabilityList("chown")
+            $0.inheritable = try CapabilityList("chown,kill")
+        }
+        #expect(given.target.inheritable.rawValue == 0b10_0001)
+    }
+
     @Test("What becomes inheritable is permitted until it is")
     func inheritableOfAnotherUser() throws {
-        let plan = try plan(root, asRoot: false, leavesRoot: true) {
+        let plan = try plan(root, asRoot: false, change: .fromRoot) {
             $0.inheritable = try CapabilityList("net_bind_service")
         }
         #expect(plan.keepsPermitted)
@@ -227,13 +275,13 @@ struct CapabilityPlanTests {
     )
     func becomingOrdinary() throws {
         let plan = try CapabilityPlan(
-            lists(caps: "net_bind_service"), from: root, runsAsRoot: false, leavesRoot: true,
+            lists(caps: "net_bind_service"), from: root, runsAsRoot: false, change: .fromRoot,
             known: CapabilitySet(rawValue: 0xffff), securebits: .noRootForGood)
         #expect(plan.target.permitted == CapabilitySet(Capability(10)))
         #expect(plan.scaffold == CapabilitySet(.changeSets))
         #expect(plan.keepsPermitted)
         let stays = try CapabilityPlan(
-            lists(caps: "chown"), from: root, runsAsRoot: true, leavesRoot: false,
+            lists(caps: "chown"), from: root, runsAsRoot: true, change: .none,
             known: CapabilitySet(rawValue: 0xffff), securebits: .noRoot)
         #expect(stays.target.ambient == CapabilitySet(Capability(0)))
         #expect(stays.droppedFromBounding == [])
@@ -243,13 +291,13 @@ struct CapabilityPlanTests {
     func goingOn() throws {
         let known = CapabilitySet(rawValue: 3)
         for state in states(width: 2) {
-            for (asRoot, leavesRoot) in [(true, false), (false, false), (false, true)] {
+            for (asRoot, change) in changes {
                 for caps: ByteString? in [nil, "none", "chown", "chown,dac_override"] {
                     for bounding: ByteString? in [nil, "none", "chown"] {
                         guard
                             let plan = try? CapabilityPlan(
                                 lists(caps: caps, bounding: bounding), from: state,
-                                runsAsRoot: asRoot, leavesRoot: leavesRoot, known: known,
+                                runsAsRoot: asRoot, change: change, known: known,
                                 goesOn: true)
                         else { continue }
                         #expect(
@@ -296,7 +344,8 @@ struct CapabilityPlanTests {
         for contradiction in contradictions {
             for asRoot in [true, false] {
                 #expect {
-                    try plan(root, asRoot: asRoot, leavesRoot: !asRoot, contradiction)
+                    try plan(
+                        root, asRoot: asRoot, change: asRoot ? .none : .fromRoot, contradiction)
                 } throws: {
                     ($0 as? Failure)?.exitCode == 100
                 }

@@ -8,7 +8,7 @@ import shutil
 
 import pytest
 
-from apus import BIN, landlock_version, run
+from apus import BIN, environment, landlock_version, run
 from network import private_network
 
 KILL, SETGID, SETUID, SETPCAP, BIND, RAW = (1 << bit for bit in (5, 6, 7, 8, 10, 13))
@@ -111,15 +111,141 @@ class TestIdentity:
         ("setcaps --user 4321", 100, "a user by number needs a group: --user UID:GROUP"),
         ("setcaps --user 4321:1 --groups database", 100, "--groups database needs a user by name"),
         ("setuidgid --user root nobody", 100, "an account and --user"),
-        ("setcaps --user 4294967295:1", 111, "unknown account 4294967295"),
+        ("setcaps --user 4294967295:1", 100, "bad user 4294967295"),
+        ("setcaps --user 4294967296:1", 100, "bad user 4294967296"),
+        ("setcaps --user -1:1", 100, "bad user -1"),
+        ("setcaps --user 12x:1", 100, "bad user 12x"),
+        ("setcaps --user 12:1x", 100, "bad group 1x"),
+        ("setcaps --group 4294967296", 100, "bad group 4294967296"),
+        ("setcaps --groups 7,-1", 100, "bad group -1"),
+        ("setuidgid --group -1 nobody", 100, "bad group -1"),
+        ("setuidgid --group 4294967295 nobody", 100, "bad group 4294967295"),
+        ("setuidgid 4294967296", 111, "unknown account 4294967296"),
         ("setuidgid nobody setcaps --user root", 111, "unable to setgid: permission denied"),
-        ("setuidgid nobody setcaps --groups none", 111, "unable to setgid: permission denied"),
+        ("setcaps --user nobody --groups 7 setcaps --groups none", 111, "unable to setgid: permission denied"),
+        ("setcaps --user nobody --groups 7 setcaps --groups 7,8", 111, "unable to setgid: permission denied"),
     ])
     def test_what_cannot_be_had(self, chain, code, message):
         result = run(*chain.split(), "echo", "ran")
         name = [word for word in chain.split() if word in ("setcaps", "setuidgid")][-1]
         assert (result.returncode, result.stdout, result.stderr.decode()) == (
             code, b"", f"{name}: fatal: {message}\n")
+
+    def test_an_account_may_have_a_name_that_begins_with_a_digit(self, tmp_path):
+        (tmp_path / "passwd").write_text("3com:x:33:34::/:/bin/sh\n")
+        result = run("unshare", "--mount", "sh", "-c", f"mount --bind {tmp_path}/passwd /etc/passwd && "
+                     "exec setcaps --user 3com sh -c 'id -u; id -g'")
+        assert result.stdout == b"33\n34\n"
+
+
+# Something to hand on: three capabilities of a user who is not root.
+USER_WITH_POWER = ["setcaps", "--user", "nobody", "--caps", "setuid,setgid,kill"]
+
+
+class TestChangeOfUser:
+    """Who changes the user hands no capability on, and changing nothing needs none."""
+
+    @pytest.mark.parametrize("change", [
+        ["setuidgid", "man"], ["setcaps", "--user", "4321:8765"], ["softlimit", "--user", "man"],
+        ["setuidgid", "nobody"], ["setcaps", "--user", "nobody", "--no-new-privs"],
+        ["seccomp", "--user", "man", "~@swap"],
+    ], ids=" ".join)
+    def test_capabilities_of_a_user_stay_behind(self, change):
+        state = probe(*USER_WITH_POWER, *change)
+        assert [state[name] for name in ("CapPrm", "CapEff", "CapAmb")] == [0, 0, 0]
+
+    @pytest.mark.parametrize("option", ["--caps", "--ambient"])
+    def test_unless_they_are_asked_for(self, option):
+        state = probe(*USER_WITH_POWER, "setuidgid", option, "kill", "man")
+        assert [state[name] for name in ("CapInh", "CapPrm", "CapEff", "CapAmb")][1:] == [KILL] * 3
+
+    def test_a_group_alone_is_no_other_user(self):
+        state = probe(*USER_WITH_POWER, "setcaps", "--group", "77")
+        assert state["CapPrm"] == KILL | SETUID | SETGID
+
+    def test_root_made_of_a_user_has_its_bounding_set_and_nothing_ambient(self):
+        state = probe(*USER_WITH_POWER, "setuidgid", "root")
+        assert (state["CapPrm"], state["CapAmb"]) == (BEFORE["CapBnd"], 0)
+
+    def test_nor_with_the_bit_that_keeps_them_through_a_change(self):
+        state = probe("setcaps", "--ambient", "kill", "setcaps", "--securebits", "no_setuid_fixup",
+                      "setuidgid", "nobody")
+        assert [state[name] for name in ("CapPrm", "CapEff", "CapAmb")] == [0, 0, 0]
+
+    @pytest.mark.parametrize("chain", [
+        "setuidgid nobody", "setcaps --user nobody", "setcaps --user 65534:65534", "setcaps --group 65534",
+        "setcaps --groups 65534", "setcaps --groups none", "setuidgid --groups none nobody",
+        "setuidgid nobody setuidgid nobody", "envuidgid --user nobody nobody", "setuidgid --groups database nobody",
+    ])
+    def test_what_one_is_already_needs_no_privilege(self, chain):
+        assert probe("setuidgid", "nobody", *chain.split())["Uid"] == [NOBODY] * 4
+        # As an engine's --user has it: no supplementary group at all.
+        assert probe("setuidgid", "--groups", "none", "nobody", *chain.split())["Uid"] == [NOBODY] * 4
+
+    def test_groups_of_the_engine_are_not_lost_in_silence(self):
+        engine = ["setcaps", "--user", "nobody", "--groups", "7,9,65534"]
+        result = run(*engine, "setuidgid", "nobody", "echo", "ran")
+        assert (result.returncode, result.stdout, result.stderr) == (
+            111, b"", b"setuidgid: fatal: unable to setgid: permission denied\n")
+        state = probe(*engine, "setuidgid", "--groups", "keep", "nobody")
+        assert (state["Groups"], state["Uid"][0]) == ([7, 9, NOBODY], NOBODY)
+
+    def test_groups_are_kept_through_a_change_of_user(self):
+        state = probe("setcaps", "--groups", "7,9", "setuidgid", "--groups", "keep", "nobody")
+        assert (state["Groups"], state["Uid"][0], state["Gid"][0]) == ([7, 9], NOBODY, NOBODY)
+
+    def test_the_environment_of_the_account(self, tmp_path):
+        (tmp_path / "passwd").write_text("www:x:33:33::/srv/www:/bin/false\nroot:x:0:0::/root:\n")
+        variables = "sh", "-c", "echo $HOME $USER $LOGNAME $SHELL $KEPT"
+        for chain, expected in [
+                ("setuidgid --user-env www", b"/srv/www www www /bin/false yes\n"),
+                ("setcaps --user www --user-env", b"/srv/www www www /bin/false yes\n"),
+                ("softlimit --user-env --user 33:33", b"/srv/www www www /bin/false yes\n"),
+                ("seccomp --user-env --user www ~@swap", b"/srv/www www www /bin/false yes\n"),
+                ("seccomp --log --user-env --user www ~@swap", b"/srv/www www www /bin/false yes\n"),
+                # The account's own variables, as envuidgid's are; whom it becomes comes first.
+                ("envuidgid --user-env www", b"/srv/www www www /bin/false yes\n"),
+                ("envuidgid --user-env --user root www", b"/root root root /bin/sh yes\n"),
+                ("setuidgid www", b"/old old old yes\n")]:
+            script = f"mount --bind {tmp_path}/passwd /etc/passwd && exec env -u SHELL {chain} \"$@\""
+            result = run("unshare", "--mount", "sh", "-c", script, "sh", *variables,
+                         env=environment(HOME="/old", USER="old", LOGNAME="old", KEPT="yes"))
+            assert (result.stdout, result.stderr) == (expected, b""), chain
+
+    def test_without_a_user_there_is_no_environment_of_one(self):
+        result = run("setcaps", "--user-env", "echo", "ran")
+        assert (result.returncode, result.stdout, result.stderr) == (
+            100, b"", b"setcaps: fatal: --user-env needs a user\n")
+
+    @pytest.mark.parametrize("program", ["setcaps", "softlimit", "envuidgid", "seccomp"])
+    def test_the_out_of_memory_score_after_a_change_of_user(self, program):
+        """In one process, where /proc/self is still root's, as with execs of their own."""
+        before, after = PROGRAMS[program]
+        state = probe("setuidgid", "nobody", *before, "--oom-score-adj", "555", *after)
+        assert (state["oom"], state["Uid"][0]) == (555, NOBODY)
+        assert probe("setcaps", "--group", "7", *before, "--oom-score-adj", "555", *after)["oom"] == 555
+
+
+class TestNearestLimits:
+    def nofile(self, *chain):
+        return probe(*chain)["limits"]["Max open files"]
+
+    def test_what_can_be_had_is_had(self):
+        assert self.nofile("setcaps", "--limit-nearest", "nofile=100:200") == ["100", "200"]
+
+    def test_without_privilege_it_is_the_hard_limit(self):
+        user = ["setcaps", "--limit", "nofile=100:200", "--user", "nobody", "setcaps"]
+        assert self.nofile(*user, "--limit-nearest", "nofile=1000:2000") == ["200", "200"]
+        assert self.nofile(*user, "--limit-nearest", "nofile=150:2000") == ["150", "200"]
+        assert self.nofile(*user, "--limit-nearest", "nofile=1000:") == ["200", "200"]
+        assert self.nofile(*user, "--limit-nearest", "nofile=:2000") == ["100", "200"]
+        assert run(*user, "--limit", "nofile=1000:2000", "true").returncode == 111
+
+    @may_raise
+    def test_nor_has_root_more_open_files_than_the_system_allows(self):
+        most = pathlib.Path("/proc/sys/fs/nr_open").read_text().strip()
+        assert self.nofile("setcaps", "--limit", "nofile=100:200", "setcaps", "--limit-nearest",
+                           "nofile=unlimited") == [most, most]
 
 
 class TestLimits:
@@ -211,12 +337,12 @@ class TestPlaceInTheSystem:
         state = probe("setuidgid", "--nice", "-3", "--oom-score-adj", "5", "--umask", "027", "nobody")
         assert (state["nice"], state["oom"], state["umask"], state["Uid"][0]) == (-3, 5, 0o027, NOBODY)
 
-    @pytest.mark.parametrize("name, message", [
-        ("--nice", b"unable to set the nice value: access denied"),
-        ("--oom-score-adj", b"unable to set the out-of-memory score: access denied"),
+    @pytest.mark.parametrize("name, value, message", [
+        ("--nice", "5", b"unable to set the nice value: access denied"),
+        ("--oom-score-adj", "-1000", b"unable to set the out-of-memory score: access denied"),
     ])
-    def test_a_user_may_not_go_below_what_is(self, name, message):
-        result = run("setuidgid", name, "6", "nobody", "setcaps", name, "5", "echo", "ran")
+    def test_a_user_may_not_go_below_what_is(self, name, value, message):
+        result = run("setuidgid", name, "6", "nobody", "setcaps", name, value, "echo", "ran")
         assert (result.returncode, result.stdout) == (111, b"")
         assert result.stderr == b"setcaps: fatal: " + message + b"\n"
 
@@ -329,6 +455,13 @@ class TestInheritable:
         assert probe("setcaps", "--bounding", "kill,net_bind_service", "--inheritable", "kill") == same(
             CapInh=KILL, CapPrm=limited, CapEff=limited, CapBnd=limited)
 
+    @pytest.mark.parametrize("change", ["", "--user nobody"])
+    def test_caps_replaces_it(self, change):
+        before = ["setcaps", "--inheritable", "net_raw,kill", "setcaps", *change.split()]
+        assert probe(*before, "--caps", "none")["CapInh"] == 0
+        assert probe(*before, "--caps", "kill")["CapInh"] == (KILL if change else 0)
+        assert probe(*before, "--caps", "kill", "--inheritable", "kill")["CapInh"] == KILL
+
     def test_a_user_gets_it_by_a_file_that_says_so(self, tmp_path):
         """Of what the file lets inherit, the program has what is inheritable, and no more."""
         for parent in [tmp_path, *tmp_path.parents]:
@@ -389,7 +522,8 @@ class TestUserNamespace:
         assert state["CapBnd"] == probe(*self.CHAIN)["CapBnd"]
 
     def test_groups_that_the_namespace_denies_are_an_error(self):
-        result = run(*self.CHAIN, "setcaps", "--groups", "none", "echo", "ran")
+        chain = ["setcaps", "--user", "nobody", "--groups", "7", *self.CHAIN[2:]]
+        result = run(*chain, "setcaps", "--groups", "none", "echo", "ran")
         assert (result.returncode, result.stdout, result.stderr) == (
             111, b"", b"setcaps: fatal: unable to setgid: permission denied\n")
 

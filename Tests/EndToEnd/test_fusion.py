@@ -71,6 +71,10 @@ CHAINS = {
     "no new privileges": "setcaps --no-new-privs setuidgid nobody envdir env",
     "everything": "envuidgid man softlimit -o 90 -m 1000000000 pgrphack setlock lock "
                   "setcaps -n -b setuid,setgid,kill seccomp some.policy setuidgid nobody envdir env",
+    "a user of capabilities to another": "setcaps --user nobody --caps setuid,setgid,kill setuidgid man envdir env",
+    "a user to what it is": "setuidgid nobody setuidgid nobody envdir env",
+    "a score after a change of user": "setuidgid nobody setcaps --oom-score-adj 500 envdir env",
+    "the account's variables": "setuidgid --user-env nobody envdir env",
     "one twice": "softlimit -o 90 softlimit -o 80 envdir env envdir env setlock lock",
 }
 
@@ -104,6 +108,9 @@ def count(place, command, directory="linked", **extra):
     ("setcaps --bounding chown envdir env", 3),
     ("setuidgid --ambient net_raw nobody envdir env", 3),
     ("setuidgid --caps none nobody envdir env", 3),
+    # /proc/self is root's until the exec after a change of user.
+    ("setuidgid nobody setcaps --oom-score-adj 500 envdir env", 3),
+    ("setuidgid nobody setuidgid nobody envdir env", 2),
     # A filter may have something to say about an exec.
     ("seccomp some.policy envdir env pgrphack", 3),
     # A tight limit on memory is for the next program to meet.

@@ -11,7 +11,7 @@ private var signals: SignalSet {
 /// all that it started have ended; then exits as the program did. `learned` is where to put what was
 /// learned.
 public func listen(
-    to invocation: Invocation, _ options: Options, _ mode: ListenerMode,
+    to invocation: Invocation, _ options: ConfinementOptions, _ mode: ListenerMode,
     _ learned: LearnedPolicy?, _ messages: Messages
 ) throws(Failure) -> Outcome {
     let filter = mode == .learn ? learned?.filter : options.filter
@@ -75,7 +75,7 @@ private func explained(_ error: SystemError) -> Failure {
 
 /// In the child: confines it and announces its calls from now on.
 private func become(
-    _ invocation: Invocation, _ options: Options, _ filter: SystemCallFilter?,
+    _ invocation: Invocation, _ options: ConfinementOptions, _ filter: SystemCallFilter?,
     announcedOver socket: Int32
 ) throws(Failure) -> Outcome {
     var options = options

@@ -17,6 +17,39 @@ public enum Verbosity: UInt8, Comparable, Sendable {
     }
 }
 
+/// The options that tcpserver(1) and tcpclient(1) both have.
+public enum ConnectionOption: Sendable {
+    /// `-d`: small pieces may wait for more.
+    case delay
+    /// `-D`: they are sent at once.
+    case noDelay
+    /// `-v`, `-q`, `-Q`.
+    case say(Verbosity)
+    /// `-h`: the remote host's name is looked up.
+    case remoteHost
+    /// `-H`: it is not.
+    case noRemoteHost
+    /// `-r`: the remote host's ident server is asked.
+    case ident
+    /// `-R`: it is not.
+    case noIdent
+    /// `-t SECONDS`.
+    case identTimeout
+    /// `-l NAME`.
+    case localName
+
+    /// How they are written, for `OptionReader`.
+    public static var names: [OptionName<ConnectionOption>] {
+        [
+            OptionName("d", .delay), OptionName("D", .noDelay), OptionName("v", .say(.all)),
+            OptionName("q", .say(.silent)), OptionName("Q", .say(.errors)),
+            OptionName("h", .remoteHost), OptionName("H", .noRemoteHost), OptionName("r", .ident),
+            OptionName("R", .noIdent), OptionName("t", .identTimeout, takesValue: true),
+            OptionName("l", .localName, takesValue: true),
+        ]
+    }
+}
+
 /// What tcpserver(1) and tcpclient(1) are both told; the initial values are their defaults.
 public struct ConnectionOptions: Sendable {
     /// The host to listen on or to connect to, as the user wrote it.
@@ -42,23 +75,19 @@ public struct ConnectionOptions: Sendable {
         self.port = port
     }
 
-    /// Takes an option; false when it is none of these.
-    public mutating func take(_ letter: Unicode.Scalar, _ value: ByteString) -> Bool {
-        switch letter {
-        case "d": noDelay = false
-        case "D": noDelay = true
-        case "v": verbosity = .all
-        case "q": verbosity = .silent
-        case "Q": verbosity = .errors
-        case "h": findsRemoteHost = true
-        case "H": findsRemoteHost = false
-        case "r": asksIdent = true
-        case "R": asksIdent = false
-        case "t": identTimeout = scanDecimal(value.bytes).value
-        case "l": localName = value
-        default: return false
+    /// Takes an option with its value.
+    public mutating func take(_ option: ConnectionOption, _ value: ByteString) {
+        switch option {
+        case .delay: noDelay = false
+        case .noDelay: noDelay = true
+        case .say(let verbosity): self.verbosity = verbosity
+        case .remoteHost: findsRemoteHost = true
+        case .noRemoteHost: findsRemoteHost = false
+        case .ident: asksIdent = true
+        case .noIdent: asksIdent = false
+        case .identTimeout: identTimeout = scanDecimal(value.bytes).value
+        case .localName: localName = value
         }
-        return true
     }
 
     /// Takes `HOST PORT PROGRAM`; returns the program with its arguments, nil when there is none. A port

@@ -82,7 +82,7 @@ public struct TCPServerOptions: Sendable {
     }
 
     private func dropGroups(but group: UInt32) throws(SystemError) {
-        do throws(SystemError) { try CurrentProcess.setGroups([group]) } catch {
+        do throws(SystemError) { try CurrentProcess.setGroups([group], primary: group) } catch {
             let isNoChange =
                 CurrentProcess.group == group
                 && (user ?? CurrentProcess.user) == CurrentProcess.user

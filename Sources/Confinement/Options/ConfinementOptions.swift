@@ -4,11 +4,11 @@ import Linux
 
 /// What a program is allowed, decided before it starts. One type for every program that starts
 /// another, so that an option means the same everywhere; `apply` knows the order.
-public struct Options: Sendable {
+public struct ConfinementOptions: Sendable {
     /// Limits to be changed, in this order.
     public var limits: [(resource: Resource, change: LimitChange)] = []
     /// Whom to become.
-    public var identity = Identity()
+    public var credentials = Credentials()
     /// Capability sets to be changed.
     public var capabilities = CapabilityLists()
     /// Securebits to be added.
@@ -50,7 +50,7 @@ public struct Options: Sendable {
     ///
     /// Whatever fails, fails all: the program must not be started.
     public func apply(goesOn: Bool = false) throws(Failure) {
-        let groups = try identity.supplementaryGroups()
+        let groups = try credentials.supplementaryGroups()
         try setPriorities()
         for (resource, change) in limits where !change.isTight(for: resource) {
             try change.apply(to: resource)
@@ -59,8 +59,8 @@ public struct Options: Sendable {
         let ruleset = try landlock?.ruleset()
         let plan = try planCapabilities(goesOn: goesOn)
         if let plan { try prepare(plan) }
-        try identity.assume(groups)
-        if let plan { try finish(plan) }
+        try credentials.assume(groups)
+        if let plan { try finish(plan) } else { try giveUpCapabilities() }
         let kernelWantsIt = try kernelWantsNoNewPrivileges(ruleset)
         for (resource, change) in limits where change.isTight(for: resource) {
             try change.apply(to: resource)
@@ -70,16 +70,43 @@ public struct Options: Sendable {
         if let filter { try install(filter) }
     }
 
+    /// Confines this process, called by `call`, and says what it is to become. `account` is whose
+    /// variables `--user-env` sets where no user is named.
+    public func become(_ invocation: Invocation, _ call: Call, account: Account? = nil)
+        throws(Failure) -> Outcome
+    {
+        if let restart = restart(call) { return restart }
+        var invocation = invocation
+        try credentials.setVariables(in: &invocation.environment, operand: account)
+        return try become(invocation)
+    }
+
     /// Confines this process and says what it is to become.
-    public func become(_ invocation: Invocation) throws(Failure) -> Outcome {
+    func become(_ invocation: Invocation) throws(Failure) -> Outcome {
         var invocation = invocation
         if limits.contains(where: { $0.change.isTight(for: $0.resource) }) {
             invocation.prepareExec()
         }
         let wasRoot = CurrentProcess.user == 0 && CurrentProcess.effectiveUser == 0
         try apply()
-        if try execCompletes(wasRoot: wasRoot) { invocation.requireExec() }
+        if execCompletes(wasRoot: wasRoot) { invocation.requireExec() }
         return .become(invocation)
+    }
+
+    /// The exec that must come first where this process can only go on after one; nil otherwise. A
+    /// program of a chain before this one that changed the user without an exec has left this process
+    /// with files in /proc that are root's.
+    public func restart(_ call: Call) -> Outcome? {
+        guard killScore != nil, CurrentProcess.hasChangedIDs else { return nil }
+        var again = Invocation(
+            "/proc/self/exe", arguments: call.arguments, environment: call.environment)
+        again.requireExec()
+        return .become(again)
+    }
+
+    /// Sets the variables that `--user-env` asks for.
+    public func setVariables(in environment: inout Environment) throws(Failure) {
+        try credentials.setVariables(in: &environment, operand: nil)
     }
 
     /// Whether an exec would change the credentials that this process has now, so that the program is
@@ -87,27 +114,21 @@ public struct Options: Sendable {
     ///
     /// An exec computes the capability sets anew. Doing it twice is doing it once, so sets that come
     /// from the last exec need none: those of a process that changed no ids and no sets, and root's
-    /// after a change from root to root. A user who is root by neither id gets the ambient set; where
-    /// nothing is permitted, as after the change from root to another user, nothing is ambient, and
-    /// exec has nothing to take away. All else gets its exec, and so do a filter and Landlock, which
-    /// may have something to say about it, and a root directory, which may have another program.
-    private func execCompletes(wasRoot: Bool) throws(Failure) -> Bool {
+    /// after a change from root to root. Another user has nothing permitted by then, and nothing that an
+    /// exec could take away. All else gets its exec, and so do a filter and Landlock, which may have
+    /// something to say about it, and a root directory, which may have another program.
+    private func execCompletes(wasRoot: Bool) -> Bool {
         if !capabilities.isEmpty || !securebits.isEmpty || filter != nil || landlock != nil
             || root != nil
         {
             return true
         }
-        guard let user = identity.user else { return false }
-        if user == 0 { return !wasRoot }
-        if CurrentProcess.user == 0 || CurrentProcess.effectiveUser == 0 { return true }
-        do throws(SystemError) { return try !CapabilityState.currentPermitted().isEmpty } catch {
-            throw error.explained("unable to read capabilities")
-        }
+        return credentials.user == 0 && !wasRoot
     }
 }
 
 // What the process is in the system.
-extension Options {
+extension ConfinementOptions {
     private func setPriorities() throws(Failure) {
         if let killScore {
             do throws(SystemError) {
@@ -132,9 +153,14 @@ extension Options {
 }
 
 // Capabilities.
-extension Options {
+extension ConfinementOptions {
+    /// The plan for the capability sets; nil where an exec and the kernel's rules for a change from root
+    /// to another user do all that is wanted.
     private func planCapabilities(goesOn: Bool) throws(Failure) -> CapabilityPlan? {
-        if capabilities.isEmpty && securebits.isEmpty && !(goesOn && identity.user != nil) {
+        let change = try userChange()
+        if capabilities.isEmpty && securebits.isEmpty && (change == .none || !goesOn)
+            && change != .other
+        {
             return nil
         }
         let now: CapabilityState
@@ -142,10 +168,33 @@ extension Options {
             throw error.explained("unable to read capabilities")
         }
         let isRoot = CurrentProcess.user == 0 || CurrentProcess.effectiveUser == 0
-        let runsAsRoot = identity.user.map { $0 == 0 } ?? isRoot
         return try CapabilityPlan(
-            capabilities, from: now, runsAsRoot: runsAsRoot, leavesRoot: isRoot && !runsAsRoot,
-            known: CapabilitySet.known, securebits: securebits, goesOn: goesOn)
+            capabilities, from: now, runsAsRoot: credentials.user.map { $0 == 0 } ?? isRoot,
+            change: change, known: CapabilitySet.known, securebits: securebits, goesOn: goesOn)
+    }
+
+    /// Who names a user gets one without capabilities, also where this process is that user already;
+    /// but root remains root.
+    private func userChange() throws(Failure) -> UserChange {
+        guard let user = credentials.user else { return .none }
+        let users: ProcessIDs
+        do throws(SystemError) { users = try CurrentProcess.users() } catch {
+            throw error.explained("unable to read user ids")
+        }
+        if user == 0 { return users.areAll(0) ? .none : .other }
+        return users.include(0) ? .fromRoot : .other
+    }
+
+    /// Gives up what another user than root still holds because the securebit `no_setuid_fixup` is set.
+    private func giveUpCapabilities() throws(Failure) {
+        guard let user = credentials.user, user != 0 else { return }
+        do throws(SystemError) {
+            if try CapabilityState.currentPermitted().isEmpty { return }
+            var sets = try CapabilityState.current()
+            // The ambient set loses what is no longer permitted.
+            (sets.permitted, sets.effective) = ([], [])
+            try sets.setProcessSets()
+        } catch { throw error.explained("unable to set capabilities") }
     }
 
     private func prepare(_ plan: CapabilityPlan) throws(Failure) {
@@ -175,7 +224,7 @@ extension Options {
 }
 
 // What cannot be undone by an exec.
-extension Options {
+extension ConfinementOptions {
     private func setNoNewPrivileges() throws(Failure) {
         do throws(SystemError) { try CurrentProcess.setNoNewPrivileges() } catch {
             throw error.explained("unable to set no_new_privs")

@@ -22,6 +22,16 @@ public struct CapabilityLists: Equatable, Sendable {
     }
 }
 
+/// What becomes of the user ids before the program starts.
+enum UserChange: CaseIterable {
+    /// They stay.
+    case none
+    /// From root to another user: the kernel clears what is permitted, effective and ambient.
+    case fromRoot
+    /// Any other change, from a user who may change it; the kernel lets the new user have all.
+    case other
+}
+
 /// The sets to be had just before exec, so that what is asked for is what the program has after it.
 ///
 /// exec gives root (real or effective user 0, unless securebits say otherwise) the inheritable and
@@ -41,12 +51,12 @@ struct CapabilityPlan: Equatable {
     private(set) var changesAmbient = false
 
     /// Plans for a process in the state `now` that runs the program as root or not, with securebits
-    /// added, and perhaps changes from root to another user before. Where the process `goesOn` without
-    /// an exec, it loses itself what an exec would not give. What contradicts itself fails with exit
-    /// code 100, what this process lacks with 111.
+    /// added, and perhaps changes its user before. Another user keeps only what a list says. Where the
+    /// process `goesOn` without an exec, it loses itself what an exec would not give. What contradicts
+    /// itself fails with exit code 100, what this process lacks with 111.
     init(
         _ lists: CapabilityLists, from now: CapabilityState, runsAsRoot: Bool,
-        leavesRoot: Bool, known: CapabilitySet, securebits: Securebits = [], goesOn: Bool = false
+        change: UserChange, known: CapabilitySet, securebits: Securebits = [], goesOn: Bool = false
     ) throws(Failure) {
         let rootIsOrdinary = now.rootIsOrdinary || securebits.contains(.noRoot)
         let isRoot = runsAsRoot && !rootIsOrdinary
@@ -63,33 +73,36 @@ struct CapabilityPlan: Equatable {
             if isRoot { target.bounding.formIntersection(permitted) }
         }
         try planInheritable(lists, now, all)
-        try planAmbient(lists, now, all, isRoot ? nil : permitted, leavesRoot: leavesRoot)
+        try planAmbient(lists, now, all, isRoot ? nil : permitted, change)
 
         if let permitted {
             target.permitted = permitted
-        } else if leavesRoot {
+        } else if change != .none && !isRoot {
             target.permitted = target.ambient
         }
         if goesOn {
             target.permitted.formIntersection(isRoot ? target.bounding : target.ambient)
         }
-        if permitted != nil || leavesRoot || goesOn { target.effective = target.permitted }
+        if permitted != nil || change != .none || goesOn { target.effective = target.permitted }
         if !securebits.isEmpty {
             scaffold = now.permitted.intersection(CapabilitySet(.changeSets))
         }
         // What becomes inheritable has to be permitted at that moment.
         let needed = target.permitted.union(scaffold)
             .union(target.inheritable.subtracting(now.inheritable))
-        keepsPermitted = leavesRoot && !needed.isEmpty
+        keepsPermitted = change == .fromRoot && !needed.isEmpty
         droppedFromBounding = now.bounding.subtracting(target.bounding)
-        changesAmbient = leavesRoot || target.ambient != now.ambient
+        changesAmbient = change != .none || target.ambient != now.ambient
     }
 
     private mutating func planInheritable(
         _ lists: CapabilityLists, _ now: CapabilityState, _ all: CapabilitySet
     ) throws(Failure) {
         guard let list = lists.inheritable else {
-            return target.inheritable = now.inheritable.intersection(target.bounding)
+            // `--caps` says all that is held: what was inheritable before is no part of it.
+            target.inheritable =
+                lists.permitted != nil ? [] : now.inheritable.intersection(target.bounding)
+            return
         }
         target.inheritable = list.applied(to: now.inheritable, all: all)
         try CapabilityPlan.require(
@@ -100,7 +113,7 @@ struct CapabilityPlan: Equatable {
 
     private mutating func planAmbient(
         _ lists: CapabilityLists, _ now: CapabilityState, _ all: CapabilitySet,
-        _ permitted: CapabilitySet?, leavesRoot: Bool
+        _ permitted: CapabilitySet?, _ change: UserChange
     ) throws(Failure) {
         if let list = lists.ambient {
             target.ambient = list.applied(to: now.ambient, all: all)
@@ -111,7 +124,8 @@ struct CapabilityPlan: Equatable {
         } else if let permitted {
             target.ambient = permitted
         } else {
-            target.ambient = leavesRoot ? [] : now.ambient.intersection(target.inheritable)
+            target.ambient =
+                change == .none ? now.ambient.intersection(target.inheritable) : []
             return
         }
         try CapabilityPlan.require(target.ambient, within: now.permitted)
