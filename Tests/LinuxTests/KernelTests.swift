@@ -65,12 +65,27 @@ struct KernelTests {
         defer { do { try Linux.removeDirectory(path) } catch {} }
         let watch = try DirectoryWatch()
         let number = try watch.add(path)
-        #expect(try watch.drain().isEmpty)
+        func changes() throws -> [DirectoryWatch.Change] {
+            var changes: [DirectoryWatch.Change] = []
+            try watch.drain { changes.append($0) }
+            return changes
+        }
+        #expect(try changes().isEmpty)
         try makeFIFO("\(path)/x", permissions: 0o600)
-        #expect(try watch.drain() == [number])
-        #expect(try watch.drain().isEmpty)
-        try removeFile("\(path)/x")
-        #expect(try watch.drain() == [number])
+        let made = try changes()
+        #expect(made.map { $0.watch } == [number])
+        #expect(made.map { $0.name } == ["x"])
+        #expect(made.map { $0.isArrival } == [false])
+        #expect(try changes().isEmpty)
+        try rename("\(path)/x", to: "\(path)/y")
+        let renamed = try changes()
+        #expect(renamed.map { $0.name } == ["x", "y"])
+        #expect(renamed.map { $0.isArrival } == [false, true])
+        try removeFile("\(path)/y")
+        #expect(try changes().map { $0.isOfDirectory } == [false])
+        try rename(path, to: "\(path)-moved")
+        #expect(try changes().map { $0.isOfDirectory } == [true])
+        try rename("\(path)-moved", to: path)
     }
 
     @Test("Reading a whole file stops at the limit given")

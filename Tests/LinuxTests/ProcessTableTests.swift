@@ -54,20 +54,3 @@ struct ProcessTableTests {
         }
     }
 }
-
-@Suite("Signals to process 1")
-struct SignalPolicyTests {
-    @Test("Every signal has its place")
-    func table() {
-        for number in Int32(1)...64 {
-            let expected: SignalPolicy
-            switch number {
-            case 2, 15, 30, 37, 38: expected = .stop
-            case 1: expected = .rescan
-            case 13, 17, 21, 22: expected = .ignore
-            default: expected = .forward
-            }
-            #expect(SignalPolicy(Signal(number)) == expected, "signal \(number)")
-        }
-    }
-}

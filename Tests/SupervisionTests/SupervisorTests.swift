@@ -45,10 +45,10 @@ import Testing
         let scratch = try Scratch()
         let seam = Seam()
         seam.fail(call, with: .tooManyDescriptors, times: 9)
-        try seam.during {
-            let scan = ScanDirectory(scratch.path, Messages(program: "test"))
-            #expect(try !scan.list().isWatched)
+        let listing = try seam.during {
+            try ScanDirectory(scratch.path, Messages(program: "test")).list()
         }
+        #expect(!listing.isWatched)
         #expect(try ScanDirectory(scratch.path, Messages(program: "test")).list().isWatched)
     }
 
