@@ -138,9 +138,13 @@ public struct AccessRuleCompiler {
                 let equals = rest.firstIndex(of: UInt8(ascii: "=")), equals + 1 < rest.endIndex,
                 let close = rest[(equals + 2)...].firstIndex(of: rest[equals + 1])
             else { return false }
+            let name = rest[(rest.startIndex + 1)...equals]
+            let value = rest[(equals + 2)..<close]
+            // A NUL would end the item before its time, and what follows be taken for another.
+            if name.contains(0) || value.contains(0) { return false }
             data.append(UInt8(ascii: "+"))
-            data.append(contentsOf: rest[(rest.startIndex + 1)...equals])
-            data.append(contentsOf: rest[(equals + 2)..<close])
+            data.append(contentsOf: name)
+            data.append(contentsOf: value)
             data.append(0)
             rest = rest[(close + 1)...]
         }

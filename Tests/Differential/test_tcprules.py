@@ -52,7 +52,6 @@ TEXTS = {
     "variable-quote-is-nul": b"1.2.3.4:allow,A=\0b\0\n",
     "variable-same-twice": b"1.2.3.4:allow,A=\"1\",A=\"2\"\n",
     "variable-not-utf8": b"1.2.3.4:allow,A=\"\xff\xfe\x80\"\n",
-    "variable-nul-inside": b"1.2.3.4:allow,A=\"a\0b\"\n",
     "variable-quote-is-high": b"1.2.3.4:allow,A=\xffb\xff\n",
     "variable-trailing-blank-in-quotes": b"1.2.3.4:allow,A=\"b \t",
     "address-not-utf8": b"\xff\xfe:deny\n",
@@ -279,6 +278,12 @@ def test_no_link_is_followed(tmp_path, kind):
     assert not rules.is_symlink() and rules.stat().st_nlink == 1
     assert not temporary.exists() and not temporary.is_symlink()
     assert rules.stat().st_mode & 0o777 == 0o644
+
+
+def test_a_value_with_a_nul(tmp_path):
+    """Read again it would be another rule: the original compiles this one to a denial."""
+    result = compiled(tmp_path, text=b"1.2.3.4:allow,A=\"a\0D\"\n")
+    assert result.returncode == 100 and b"unable to parse this line: 1.2.3.4:allow,A=" in result.stderr
 
 
 def test_a_temporary_name_that_cannot_be_had(tmp_path):

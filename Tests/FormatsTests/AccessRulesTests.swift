@@ -169,6 +169,15 @@ private func access(
         }
     }
 
+    @Test("A value with a NUL, which would be read as several items, does not parse")
+    func nul() {
+        for text in ["1.2.3.4:allow,A=\"x\0D\"", "1.2.3.4:allow,A\0=\"x\"", "1.2.3.4:deny\0"] {
+            #expect(throws: AccessRuleError.self) { try compile(text) }
+        }
+        // In place of the quotes it is as good as any byte.
+        #expect(try access(compile("1.2.3.4:allow,A=\0b\0"), "1.2.3.4") == "1.2.3.4: A=b")
+    }
+
     @Test("Lines that no client can match are told, and no others")
     func unreachable() throws {
         func unreachable(_ text: String) throws -> [String] {

@@ -4,9 +4,9 @@ import Foundation
 
 /// A reader of bytes that others made. It must survive whatever they are; what it asserts beyond that is in
 /// the file of its group.
-private struct Target {
+private struct Target: Sendable {
     let name: String
-    let take: ([UInt8]) -> Void
+    let take: @Sendable ([UInt8]) -> Void
 }
 
 /// All of them; Scripts/fuzz has their names too.
