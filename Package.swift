@@ -112,7 +112,9 @@ if Context.environment["FUZZ"] != nil {
     package.targets.append(
         .executableTarget(
             name: "fuzz",
-            dependencies: ["Bytes", "Commands", "Confinement", "Formats", "Linux", "Networking"],
+            dependencies: [
+                "Bytes", "Commands", "Confinement", "Formats", "Linux", "Logging", "Networking",
+            ],
             path: "Tests/Fuzz", exclude: ["seeds"],
             swiftSettings: [oneLibc, .unsafeFlags(["-parse-as-library"])]))
 }

@@ -6,6 +6,12 @@
     /// A block of `count` bytes.
     public init(count: Int) { bytes = .allocate(byteCount: count, alignment: 16) }
 
+    /// Takes ownership of memory that was allocated by malloc(3) or the like.
+    public init(owning bytes: UnsafeMutableRawBufferPointer) { self.bytes = bytes }
+
+    /// Where it starts.
+    public var start: UnsafeMutableRawPointer { bytes.baseAddress.unsafelyUnwrapped }
+
     deinit { bytes.deallocate() }
 
     /// Some of it.

@@ -1,8 +1,8 @@
 import Bytes
 import Linux
 
-/// Lines for people on standard error, in the family's form: `NAME: warning: TEXT: CAUSE`. Each goes
-/// out in one write, and a failure to write it is the one error with nobody to tell.
+/// Lines for people on standard error, in the family's form: `NAME: warning: TEXT: CAUSE`. Whatever names
+/// they have in them, each is one line (`ByteString.visible`), goes out in one write, and a failure to write it is the one error with nobody to tell.
 public struct Messages: Sendable {
     /// The program's name, the last component of argument zero.
     public let program: ByteString
@@ -36,19 +36,21 @@ public struct Messages: Sendable {
     public func information(_ text: ByteString) { write("info", text, nil) }
 
     /// A line without a severity: `NAME: TEXT`.
-    public func line(_ text: ByteString) { emit("\(program): \(text)\n") }
+    public func line(_ text: ByteString) { emit("\(program): \(text)") }
 
     private func write(_ severity: StaticString, _ text: ByteString, _ errno: Errno?) {
         if let errno {
-            emit("\(program): \(severity): \(text): \(errno.text)\n")
+            emit("\(program): \(severity): \(text): \(errno.text)")
         } else {
-            emit("\(program): \(severity): \(text)\n")
+            emit("\(program): \(severity): \(text)")
         }
     }
 
     private func emit(_ line: ByteString) {
         if !mayWait && !hasRoom(descriptor) { return }
         // There is nobody to tell of an error.
-        do throws(SystemError) { try writeAll(descriptor, Array(line.bytes)) } catch {}
+        do throws(SystemError) {
+            try writeAll(descriptor, Array(line.visible.bytes) + [UInt8(ascii: "\n")])
+        } catch {}
     }
 }

@@ -52,6 +52,16 @@ public struct TAI64N: Hashable, Comparable, Sendable {
         self.init(label: seconds, nanoseconds: nanoseconds)
     }
 
+    /// The label of a nanosecond later; nil after the last one that names a time: those from 2^63 on are
+    /// reserved.
+    public var next: TAI64N? {
+        let last: UInt64 = (1 << 63) - 1
+        if seconds <= last && nanoseconds < 999_999_999 {
+            return TAI64N(label: seconds, nanoseconds: nanoseconds + 1)
+        }
+        return seconds < last ? TAI64N(label: seconds + 1, nanoseconds: 0) : nil
+    }
+
     /// The Unix time of the label, negative before 1970.
     public var unixSeconds: Int64 { Int64(bitPattern: seconds &- TAI64N.unixEpoch) }
 

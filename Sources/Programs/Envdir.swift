@@ -1,5 +1,6 @@
 import Bytes
 import Commands
+import Formats
 import Linux
 
 /// envdir(8): sets the variables that a directory's files hold and becomes the child.
@@ -37,44 +38,30 @@ private func read(_ path: ByteString, into environment: inout Environment) throw
     }
 }
 
-/// An empty file unsets its variable; else the first line is the value, without the blanks at its
-/// end and with newlines for its NULs.
 private func read(file name: ByteString, into environment: inout Environment)
     throws(SystemError)
 {
-    let line = try firstLine(of: name)
-    // `NAME=VALUE` is split at its first `=`, which may be in the file's name.
-    var variable = Array(name.bytes)
-    if let line {
-        variable.append(UInt8(ascii: "="))
-        variable += line.map { $0 == 0 ? UInt8(ascii: "\n") : $0 }
+    let file = EnvironmentFile(name: name, content: try firstLine(of: name))
+    if let value = file.value {
+        environment.set(file.variable, value)
+    } else {
+        environment.unset(file.variable)
     }
-    guard let split = variable.firstIndex(of: UInt8(ascii: "=")) else {
-        return environment.unset(name)
-    }
-    environment.set(ByteString(variable[..<split]), ByteString(variable[(split + 1)...]))
 }
 
-/// The first line without blanks at its end; nil when the file is empty. Reading stops where no exec
-/// would take the value any more: the kernel allows 128 KiB for one.
-private func firstLine(of name: ByteString) throws(SystemError) -> [UInt8]? {
+/// The content up to the first newline and a little more. Reading stops where no exec would take the
+/// value any more.
+private func firstLine(of name: ByteString) throws(SystemError) -> [UInt8] {
     let file = try openFile(name, .read)
     var line: [UInt8] = []
-    var isWhole = false
     // No more than fits on the stack.
     try withUnsafeTemporaryAllocation(byteCount: 1024, alignment: 1) {
         (buffer) throws(SystemError) in
-        while !isWhole && line.count <= 1 << 17 {
+        while line.count <= EnvironmentFile.lineLimit {
             let block = buffer[..<(try file.read(into: buffer))]
-            if block.isEmpty { return }
-            let end = block.firstIndex(of: UInt8(ascii: "\n"))
-            line.append(contentsOf: block[..<(end ?? block.endIndex)])
-            isWhole = end != nil
+            line.append(contentsOf: block)
+            if block.isEmpty || block.contains(UInt8(ascii: "\n")) { return }
         }
-    }
-    if line.isEmpty && !isWhole { return nil }
-    while let last = line.last, last == UInt8(ascii: " ") || last == UInt8(ascii: "\t") {
-        line.removeLast()
     }
     return line
 }

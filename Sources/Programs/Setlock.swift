@@ -2,11 +2,13 @@ import Bytes
 import Commands
 import Linux
 
-/// setlock(8): locks a file and becomes the child, which holds the lock as long as it lives.
+/// setlock(8): locks a file and becomes the child, which holds the lock as long as it lives, or runs the
+/// child and holds the lock itself.
 func setlock(_ call: Call) throws(Failure) -> Outcome {
     let usage = Failure(usage: "setlock [ -nNxX ] file program [ arg ... ]")
     var wait = true
     var isQuiet = false
+    var keepsLock = false
     var reader = OptionReader(call.arguments, SetlockOption.names, call.messages)
     while let result = reader.next() {
         guard case .option(let option, _) = result else { throw usage }
@@ -15,19 +17,21 @@ func setlock(_ call: Call) throws(Failure) -> Outcome {
         case .delay: wait = true
         case .quiet: isQuiet = true
         case .loud: isQuiet = false
+        case .keep: keepsLock = true
         }
     }
     let words = call.arguments[reader.operands...]
     guard let path = words.first, words.count > 1 else { throw usage }
     var invocation = Invocation(command: words.dropFirst(), environment: call.environment)
-    do throws(Failure) {
-        let hasWaited = try hold(path, wait: wait)
-        // Meanwhile the binary may have been replaced by a newer one.
-        if hasWaited { invocation.requireExec() }
-    } catch {
+    let held: HeldLock
+    do throws(Failure) { held = try HeldLock(path, wait: wait) } catch {
         if isQuiet { return .exit(0) }
         throw error
     }
+    // Meanwhile the binary may have been replaced by a newer one.
+    if held.hasWaited { invocation.requireExec() }
+    if keepsLock { return try run(invocation) }
+    try held.handDown(path)
     return .become(invocation)
 }
 
@@ -40,28 +44,70 @@ private enum SetlockOption {
     case quiet
     /// Say so, and end with 111.
     case loud
+    /// Keep the lock, and run the program as a child without it.
+    case keep
 
     static var names: [OptionName<SetlockOption>] {
         [
             OptionName("n", .noDelay), OptionName("N", .delay), OptionName("x", .quiet),
-            OptionName("X", .loud),
+            OptionName("X", .loud), OptionName("o", .keep),
         ]
     }
 }
 
-/// Opens and locks; the descriptor stays open in the program that this process becomes. Returns
-/// whether somebody else had the lock.
-private func hold(_ path: ByteString, wait: Bool) throws(Failure) -> Bool {
-    let file: Descriptor
-    do throws(SystemError) { file = try openFile(path, .append) } catch {
-        throw error.explained("unable to open \(path)")
+/// A lock, for as long as the descriptor is open, here or in a program that got it.
+private struct HeldLock: ~Copyable {
+    private let file: Descriptor
+    /// Whether somebody else had the lock.
+    let hasWaited: Bool
+
+    init(_ path: ByteString, wait: Bool) throws(Failure) {
+        let file: Descriptor
+        do throws(SystemError) { file = try openFile(path, .append) } catch {
+            throw error.explained("unable to open \(path)")
+        }
+        do throws(SystemError) { hasWaited = try lock(file, orWait: wait) } catch {
+            throw error.explained("unable to lock \(path)")
+        }
+        self.file = file
     }
-    do throws(SystemError) {
-        let hasWaited = try lock(file, orWait: wait)
-        try file.keepOnExec()
+
+    /// Leaves it to the program that this process becomes.
+    consuming func handDown(_ path: ByteString) throws(Failure) {
+        do throws(SystemError) { try file.keepOnExec() } catch {
+            throw error.explained("unable to lock \(path)")
+        }
         _ = file.release()
-        return hasWaited
-    } catch { throw error.explained("unable to lock \(path)") }
+    }
+}
+
+/// Runs the child and exits as it did, while this process keeps the lock. Signals are passed on.
+private func run(_ invocation: Invocation) throws(Failure) -> Outcome {
+    var signals = SignalSet(.child, .alarm, .hangup, .terminate, .user1, .user2, .continue)
+    if !isForeground(Standard.input) { signals.formUnion(SignalSet(.interrupt, .quit)) }
+    do throws(SystemError) {
+        let ignoresChildren = try setDisposition(.child, ignored: false)
+        let blocked = try signals.block()
+        try blocked.union(signals).block()
+        guard case .parent(let child) = try forkProcess() else {
+            if ignoresChildren { try setDisposition(.child, ignored: true) }
+            try blocked.block()
+            return .become(invocation)
+        }
+        // Those of the terminal's keys reach the child without us.
+        for key in [Signal.interrupt, .quit] where !signals.contains(key) {
+            try setDisposition(key, ignored: true)
+        }
+        let pending = try SignalDescriptor(signals)
+        while true {
+            if case .ended(_, let status) = try reap(child) { return .exit(status.shellCode) }
+            var awaited = [Awaited(pending.descriptor.number)]
+            try poll(&awaited)
+            while let signal = try pending.next() {
+                if signal != .child { try send(signal, to: child) }
+            }
+        }
+    } catch { throw error.explained("unable to run \(invocation.program)") }
 }
 
 private func lock(_ file: borrowing Descriptor, orWait wait: Bool) throws(SystemError) -> Bool {

@@ -73,7 +73,7 @@ private struct ServiceTable {
                 }
             }
         } catch { if error.errno != .noEntry { state = ByteString(error.errno.text) } }
-        words += [name, state, pid, seconds]
+        words += [name.visible, state, pid, seconds]
         return true
     }
 
@@ -173,7 +173,7 @@ private final class ProcessFacts {
 
     func described(_ pid: ByteString, comparedTo own: ProcessFacts) -> ByteString {
         var report = Report()
-        report.text = "\(audit.word), \(audit.points) of 100 (\(audit.name), pid \(pid))\n"
+        report.text = "\(audit.word), \(audit.points) of 100 (\(audit.name.visible), pid \(pid))\n"
         report.add("points", list(audit.exposures))
         report.add("user", ids(audit.users, areUsers: true))
         report.add("group", ids(audit.groups))

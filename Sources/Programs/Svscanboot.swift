@@ -11,6 +11,8 @@ func svscanboot(_ call: Call) throws(Failure) -> Outcome {
         "/command:/usr/local/bin:/usr/local/sbin:/bin:/sbin:/usr/bin:/usr/sbin:/usr/X11R6/bin"
     let environment = Environment(["PATH=\(path)"])
     do throws(SystemError) {
+        // Whoever started this may ignore it, as systemd does. Services are not to.
+        try setDisposition(.pipe, ignored: false)
         let null = try openFile("/dev/null", .readWrite).release()
         for descriptor in Standard.input...Standard.error { try redirect(descriptor, to: null) }
         stopOthers(directory, environment)

@@ -12,7 +12,7 @@ func svstat(_ call: Call) throws(Failure) -> Outcome {
     }
     var text: [UInt8] = []
     for directory in call.arguments.dropFirst() {
-        let line: ByteString = "\(directory): \(describe(directory))\n"
+        let line: ByteString = "\(directory.visible): \(describe(directory))\n"
         text += line.bytes
         do throws(SystemError) { try changeDirectory(to: start) } catch {
             throw error.explained("unable to set directory")

@@ -57,7 +57,8 @@ public struct SuperviseDirectory: ~Copyable {
     /// also when it is a link to a place that is made at every boot.
     public init(makingIn service: Directory) throws(SystemError) {
         place = try openTrusted(
-            SuperviseDirectory.name, .place, in: service, makingDirectory: 0o700)
+            SuperviseDirectory.name, .place, in: service, makingDirectory: 0o700,
+            alsoBehindLink: true)
     }
 
     private var directory: Directory { Directory(place) }

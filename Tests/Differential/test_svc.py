@@ -1,15 +1,25 @@
 """svc and svok against Debian's: what they print, return, and write into the control FIFO."""
 
+import shlex
+
 import pytest
 
 from harness import Case, compare
 
-# A plain file in place of the FIFO keeps what svc writes.
-CONTROL = {"d/supervise/control": b"..............................", "d/run": b""}
+# A service without a FIFO, for what gets as far as its directory at most.
+SERVICE = {"d/run": b""}
 
 
-def svc(name, *arguments, files=CONTROL, **options):
+def svc(name, *arguments, files=SERVICE, **options):
     return Case(f"svc: {name}", "svc", list(arguments), files=files, **options)
+
+
+def sends(name, *arguments, command=None):
+    """The same with a FIFO in `d` that somebody has open; the file `got` has what came."""
+    command = command or shlex.join(["svc", *arguments])
+    return Case(f"svc: {name}", "svc", files={"d/supervise": None, "d/run": b""}, script=(
+        f"mkfifo d/supervise/control; exec 9<>d/supervise/control; {command}; code=$?;"
+        "exec 8<d/supervise/control 9>&-; cat <&8 >got; exit $code"))
 
 
 def svok(name, *arguments, **options):
@@ -18,24 +28,24 @@ def svok(name, *arguments, **options):
 
 CASES = [
     svc("no arguments"),
-    svc("no options", "d"),
+    sends("no options", "d"),
     svc("options and no directory", "-u"),
-    *(svc(f"letter {letter}", f"-{letter}", "d") for letter in "udopchaitkx"),
-    svc("letters in the order given", "-dx", "-u", "d"),
-    svc("a letter twice is sent once", "-udu", "-d", "-dxu", "d"),
-    svc("every letter", "-udopchaitkx", "d"),
-    svc("letters of daemontools-encore and runit", "-q12w", "d"),
+    *(sends(f"letter {letter}", f"-{letter}", "d") for letter in "udopchaitkx"),
+    sends("letters in the order given", "-dx", "-u", "d"),
+    sends("a letter twice is sent once", "-udu", "-d", "-dxu", "d"),
+    sends("every letter", "-udopchaitkx", "d"),
+    sends("letters of daemontools-encore and runit", "-q12w", "d"),
     svc("unknown letter", "-z", "d"),
     svc("unknown letter in a cluster", "-uz", "d"),
-    svc("unknown letter after good ones", "-u", "-Z", "d"),
+    sends("unknown letter after good ones", "-u", "-Z", "d"),
     svc("unknown letter beyond ASCII", b"-\xe9", "d"),
     svc("colon is no letter", "-:", "d"),
     svc("question mark is no letter", "-?", "d"),
     svc("long option", "--up", "d"),
-    svc("two dashes end the options", "-u", "--", "d"),
+    sends("two dashes end the options", "-u", "--", "d"),
     svc("after two dashes a dash is a directory", "--", "-u"),
-    svc("a lone dash is a directory", "-u", "-", "d"),
-    svc("options after a directory are directories", "-u", "d", "-d"),
+    sends("a lone dash is a directory", "-u", "-", "d"),
+    sends("options after a directory are directories", "-u", "d", "-d"),
     svc("no such directory", "-u", "nowhere"),
     svc("empty name", "-u", ""),
     svc("directory is a file", "-u", "d/run"),
@@ -52,8 +62,9 @@ CASES = [
     svc("no supervisor", files={"e/supervise": None},
         script="mkfifo e/supervise/control; svc -u e; svc e"),
     svc("no supervisor and no letters", "e", files={"e/supervise": None}),
-    svc("one of several fails", "-t", "nowhere", "d", "e", "./d/../d"),
-    svc("absolute and relative directories", script='svc -h "$PWD/d" d "$PWD/nowhere" d/.'),
+    sends("one of several fails", "-t", "nowhere", "d", "e", "./d/../d"),
+    sends("absolute and relative directories", command='svc -h "$PWD/d" d "$PWD/nowhere" d/.'),
+    svc("control is a file", "-u", "d", files={"d/supervise/control": b"x"}),
     svc("a full disk", files={"e/supervise": None},
         script="ln -s /dev/full e/supervise/control; svc -u e"),
     svc("a reader gets all at once", files={"e/supervise": None},

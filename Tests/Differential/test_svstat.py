@@ -20,13 +20,15 @@ def record(age=650, pid=0, paused=0, want=b"u", raw=None):
     return seconds + b"\0\0\0\1" + pid.to_bytes(4, "little") + bytes([paused]) + want
 
 
-def supervised(name, status, down=False, **options):
-    """svstat d, where d looks supervised and has the given status file."""
-    files = {"d/supervise/status": status}
+def supervised(name, status, down=False, more=(), command="svstat d", **options):
+    """svstat d, where d looks supervised and has the given status file, or none."""
+    files = {"d/supervise": None, "d/supervise/status": status, **dict(more)}
+    if status is ...:
+        del files["d/supervise/status"]
     if down:
         files["d/down"] = b""
     return Case(name, "svstat", files=files, normalise=SECONDS, **options,
-                script="mkfifo d/supervise/ok; exec 9<>d/supervise/ok; svstat d")
+                script=f"mkfifo d/supervise/ok; exec 9<>d/supervise/ok; {command}")
 
 
 STATES = [
@@ -52,11 +54,10 @@ CASES = [
          script="mkfifo d/supervise/ok; svstat d"),
     Case("ok is a file: taken for a supervisor", "svstat", ["d"],
          files={"d/supervise/ok": b"", "d/supervise/status": record(raw=bytes(8))}),
-    Case("no status", "svstat", ["d"], files={"d/supervise/ok": b""}),
-    Case("svstat: status is a directory", "svstat", ["d"],
-         files={"d/supervise/ok": b"", "d/supervise/status": None}),
-    Case("several, and back each time", "svstat", ["e", "nowhere", "./d", "e/../d"],
-         files={"d": None, "e/supervise/ok": b"", "e/supervise/status": record(raw=bytes(8))}),
+    supervised("no status", ...),
+    supervised("svstat: status is a directory", None),
+    supervised("several, and back each time", record(raw=bytes(8)), more={"e": None},
+               command="svstat d nowhere ./e d/../e"),
     *(supervised(f"status of {count} bytes", record(pid=5)[:count]) for count in (0, 1, 12, 17)),
     supervised("status of 20 bytes, as daemontools-encore writes it", record() + b"\3\0"),
     supervised("status of 35 bytes", record() + bytes(17)),

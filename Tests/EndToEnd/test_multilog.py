@@ -7,6 +7,7 @@ import os
 import pathlib
 import random
 import re
+import shutil
 import signal
 import subprocess
 import termios
@@ -361,6 +362,283 @@ class TestFullDisk:
             size = os.fstat(kept).st_size
             assert numbers(os.pread(kept, size, 0)) == list(range(3000))
             os.close(kept)
+
+
+def ends(log, number=signal.SIGTERM, seconds=20):
+    """Tells a logger to end and returns its exit code and what it said."""
+    log.process.send_signal(number)
+    code = log.process.wait(seconds)
+    return code, log.process.stderr.read()
+
+
+class TestGone:
+    """Files and directories that somebody took away, or put in the way."""
+
+    def test_current(self, tmp_path):
+        with logger("./d", cwd=tmp_path) as log:
+            log.write(b"gone\n")
+            wait_for(lambda: text(tmp_path / "d") == b"gone\n", "the line")
+            (tmp_path / "d/current").unlink()
+            log.write(b"kept\n")
+            wait_for(lambda: text(tmp_path / "d") == b"kept\n", "the next line")
+            log.process.send_signal(signal.SIGALRM)
+            wait_for(lambda: len(files(tmp_path / "d")) == 2, "the archive")
+            assert ends(log) == (
+                0, b"multilog: warning: ./d/current was removed, starting a new one\n")
+        assert text(tmp_path / "d") == b"kept\n"
+
+    def test_current_just_before_a_rotation(self, tmp_path):
+        with logger("./d", cwd=tmp_path) as log:
+            log.write(b"gone\n")
+            wait_for(lambda: text(tmp_path / "d") == b"gone\n", "the line")
+            (tmp_path / "d/current").unlink()
+            log.process.send_signal(signal.SIGALRM)
+            wait_for((tmp_path / "d/current").exists, "a new file")
+            log.write(b"kept\n")
+            wait_for(lambda: text(tmp_path / "d") == b"kept\n", "the next line")
+            assert ends(log) == (0, b"")
+
+    def test_the_directory(self, tmp_path):
+        with logger("./d", cwd=tmp_path) as log:
+            wait_for((tmp_path / "d/current").exists, "the log")
+            shutil.rmtree(tmp_path / "d")
+            log.write(b"kept\n")
+            wait_for(lambda: (tmp_path / "d/current").exists() and text(tmp_path / "d") == b"kept\n",
+                     "the line")
+            assert run(MULTILOG, "./d", cwd=tmp_path, input=b"x\n").returncode == 111
+            code, told = ends(log)
+            assert code == 0
+            assert b"directory ./d was removed, making it anew" in told
+
+    def test_what_is_above_it(self, tmp_path):
+        """The lines wait, and TERM ends the wait."""
+        (tmp_path / "a").mkdir()
+        with logger("./a/d", cwd=tmp_path) as log:
+            wait_for((tmp_path / "a/d/current").exists, "the log")
+            shutil.rmtree(tmp_path / "a")
+            log.write(b"lost\n")
+            log.wait_until_read()
+            code, told = ends(log)
+            assert code == 111
+            assert told.endswith(
+                b"multilog: warning: 5 bytes are lost that could not be written to ./a/d\n")
+
+    def test_a_directory_named_like_an_archive(self, tmp_path):
+        (tmp_path / "d/@4000000000000000000000000").mkdir(parents=True)
+        with logger("n2", "s4096", "./d", cwd=tmp_path) as log:
+            log.write(numbered(0, 2000))
+            assert log.end() == 0
+            assert log.process.stderr.read() == b""
+        assert (tmp_path / "d/@4000000000000000000000000").is_dir()
+        assert len(list((tmp_path / "d").glob("@*.s"))) == 1
+
+    def test_links_are_not_needed(self, tmp_path):
+        trace = tmp_path / "trace"
+        strace = ["strace", "-f", "-e", "trace=link,linkat", "-e", "inject=link,linkat:error=EPERM",
+                  "-o", trace, MULTILOG]
+        done = run(*strace, "s4096", "n100", "./d", cwd=tmp_path, input=numbered(0, 2000))
+        assert (done.returncode, done.stderr) == (0, b"")
+        assert numbers(text(tmp_path / "d")) == list(range(2000))
+
+    def test_a_clock_set_back(self, tmp_path):
+        """The archives of a time to come stay the older ones, and nothing new is thrown away."""
+        (tmp_path / "d").mkdir()
+        (tmp_path / "d/@500000000000000000000000.s").write_bytes(b"old\n")
+        done = run(MULTILOG, "s4096", "n1000", "./d", cwd=tmp_path, input=numbered(0, 5000))
+        assert done.returncode == 0
+        assert text(tmp_path / "d").startswith(b"old\n")
+        assert numbers(text(tmp_path / "d")) == list(range(5000))
+        done = run(MULTILOG, "s4096", "n4", "./d", cwd=tmp_path, input=numbered(5000, 9000))
+        assert numbers(text(tmp_path / "d"))[-1] == 8999
+        assert numbers(text(tmp_path / "d"))[0] > 8000
+
+    def test_links_in_a_directory_of_another_user(self, tmp_path):
+        """Whoever owns the directory gets root to write to nothing else."""
+        victim = tmp_path / "victim"
+        victim.write_bytes(b"unharmed")
+        victim.chmod(0o600)
+        log = tmp_path / "d"
+        log.mkdir()
+        for name in ("previous", "processed", "state", "newstate"):
+            (log / name).symlink_to(victim)
+        for path in (log, *log.iterdir()):
+            os.chown(path, 65534, 65534, follow_symlinks=False)
+        done = run(MULTILOG, "s4096", "!cat; cat <&4 >&5", "./d", cwd=tmp_path,
+                   input=numbered(0, 1000))
+        assert (done.returncode, done.stderr) == (0, b"")
+        assert (victim.read_bytes(), victim.stat().st_mode & 0o777) == (b"unharmed", 0o600)
+        (log / "current").unlink()
+        (log / "current").symlink_to(victim)
+        refused = run(MULTILOG, "./d", cwd=tmp_path, input=b"x\n")
+        assert (refused.returncode, refused.stderr) == (
+            111, b"multilog: fatal: unable to append to ./d/current: is a symbolic link\n")
+        assert (victim.read_bytes(), victim.stat().st_mode & 0o777) == (b"unharmed", 0o600)
+        shutil.rmtree(log)
+        (tmp_path / "own").mkdir()
+        log.symlink_to("own")
+        os.chown(log, 65534, 65534, follow_symlinks=False)
+        refused = run(MULTILOG, "./d", cwd=tmp_path, input=b"x\n")
+        assert refused.returncode == 111
+        assert refused.stderr == (
+            b"multilog: fatal: unable to open directory ./d: link made by another user\n")
+        os.chown(log, 0, 0, follow_symlinks=False)
+        assert run(MULTILOG, "./d", cwd=tmp_path, input=b"x\n").returncode == 0
+        assert text(tmp_path / "own") == b"x\n"
+
+
+class TestTermAlwaysEnds:
+    def test_without_room(self, tmp_path):
+        with small_disk(tmp_path / "disk", 64) as disk:
+            disk.fill()
+            disk.log.write(numbered(0, 3000))
+            assert disk.log.process.stderr.readline() == TestFullDisk.MESSAGE
+            code, told = ends(disk.log)
+            assert code == 111
+            assert re.search(rb"multilog: warning: \d+ bytes are lost that could not be written to "
+                             rb"./log\n$", told)
+
+    def test_other_directories_are_finished(self, tmp_path):
+        with small_disk(tmp_path / "disk", 64, tmp_path / "good") as disk:
+            disk.fill()
+            disk.log.write(numbered(0, 3000))
+            assert disk.log.process.stderr.readline() == TestFullDisk.MESSAGE
+            assert ends(disk.log)[0] == 111
+        assert numbers(text(tmp_path / "good")) == list(range(3000))
+        assert (tmp_path / "good/current").stat().st_mode & 0o777 == 0o744
+
+    @pytest.mark.parametrize("options", [[], ["--on-stall=drop"]], ids=["wait", "drop"])
+    def test_a_line_that_nobody_ends(self, tmp_path, options):
+        with logger(*options, "./d", cwd=tmp_path) as log:
+            log.write(b"whole\nhalf")
+            log.wait_until_read()
+            assert ends(log) == (0, b"")
+        assert text(tmp_path / "d") == b"whole\nhalf\n"
+
+    def test_a_processor_that_fails(self, tmp_path):
+        with logger("s4096", "!exit 1", "./d", cwd=tmp_path) as log:
+            log.write(numbered(0, 1000))
+            assert log.process.stderr.readline() == (
+                b"multilog: warning: processor failed in ./d, pausing\n")
+            assert ends(log)[0] == 111
+        left = text(tmp_path / "d")
+        assert numbers(left) == list(range(len(numbers(left))))
+        assert run(MULTILOG, "./d", cwd=tmp_path, input=b"").returncode == 0
+        assert text(tmp_path / "d") == left
+
+    def test_a_processor_that_hangs(self, tmp_path):
+        with logger("s4096", "!exec sleep 1000", "./d", cwd=tmp_path) as log:
+            log.write(numbered(0, 1000))
+            sleeper, = wait_for(log.children, "the processor")
+            code, told = ends(log, seconds=40)
+            assert code == 111
+            assert b"multilog: warning: processor takes too long in ./d, giving up\n" in told
+            wait_for(lambda: not os.path.exists(f"/proc/{sleeper}"), "its end")
+
+
+def traced(tmp_path, *script, lines):
+    """What multilog asks of the kernel about files, in order: (call, file, mode or new name)."""
+    trace = tmp_path / "trace"
+    done = run("strace", "-y", "-e", "trace=write,fsync,fchmod,rename,renameat", "-o", trace,
+               MULTILOG, *script, "./d", cwd=tmp_path, input=lines)
+    assert done.returncode == 0
+    found = []
+    for line in trace.read_text().splitlines():
+        if one := re.match(r"(write|fsync)\(\d+<[^>]*/d/([^>]+)>", line):
+            found.append((*one.groups(), ""))
+        elif one := re.match(r"fchmod\(\d+<[^>]*/d/([^>]+)>, (\d+)", line):
+            found.append(("fchmod", *one.groups()))
+        elif one := re.match(r'renameat\(\d+<[^>]*>, "([^"]+)", \d+<[^>]*>, "([^"]+)"', line):
+            found.append(("rename", *one.groups()))
+    return found
+
+
+class TestOrder:
+    """Nothing is marked as safely on disk that is not, whatever the moment of a crash."""
+
+    def check(self, found, file, marked=True):
+        """What becomes of each file of this name, until it has another."""
+        count = 0
+        unsafe = synchronized = mode = None
+        for call, name, detail in found:
+            if name != file:
+                continue
+            if call == "write":
+                unsafe, synchronized, mode = True, False, None
+            elif call == "fsync":
+                unsafe, synchronized = False, True
+            elif call == "fchmod":
+                assert detail != "0744" or synchronized, "marked before it is on disk"
+                mode = detail
+            else:
+                assert synchronized and not unsafe, "renamed before it is on disk"
+                assert mode == "0744" or not marked, "renamed before it is marked"
+                synchronized = mode = None
+                count += 1
+        return count
+
+    def test_of_archives(self, tmp_path):
+        found = traced(tmp_path, "s4096", "n100", lines=numbered(0, 2000))
+        assert self.check(found, "current") == len(list((tmp_path / "d").glob("@*.s"))) > 3
+        assert ("rename", "previous") not in [event[:2] for event in found]
+        assert found[-2:] == [("fsync", "current", ""), ("fchmod", "current", "0744")]
+
+    def test_of_what_a_processor_makes(self, tmp_path):
+        found = traced(tmp_path, "s4096", "n100", "!cat; cat <&4 >&5; echo x >&5",
+                       lines=numbered(0, 2000))
+        archives = len(list((tmp_path / "d").glob("@*.s")))
+        assert self.check(found, "current") == archives > 3
+        assert self.check(found, "processed") == archives
+        assert self.check(found, "newstate", marked=False) == archives
+
+
+class TestLittleMemory:
+    @pytest.mark.parametrize("limit", [150_000, 200_000, 300_000])
+    @pytest.mark.parametrize("program", ["multilog", "tai64n", "tai64nlocal"])
+    def test_it_runs_where_the_original_runs(self, tmp_path, program, limit):
+        script = ["t", "-*drop*", "s4096", "n100", "./d"] if program == "multilog" else []
+        for binary in (REFERENCE / program, BIN / program):
+            shutil.rmtree(tmp_path / "d", ignore_errors=True)
+            done = run("softlimit", "-d", str(limit), binary, *script, cwd=tmp_path,
+                       input=numbered(0, 5000))
+            assert (done.returncode, done.stderr) == (0, b""), binary
+            output = text(tmp_path / "d") if program == "multilog" else done.stdout
+            assert numbers(output) == list(range(5000))
+
+    @pytest.mark.parametrize("options", [[], ["--on-stall=drop"]], ids=["wait", "drop"])
+    def test_what_cannot_be_allocated_is_said(self, tmp_path, options):
+        """Whatever the limit, it works or says so."""
+        failures = 0
+        for limit in range(100_000, 1_500_000, 40_000):
+            done = run("softlimit", "-d", str(limit), MULTILOG, *options, "t", "./d", cwd=tmp_path,
+                       input=b"x\n")
+            if done.returncode != 0:
+                assert done.returncode == 111, limit
+                assert done.stderr.endswith(b": out of memory\n")
+                failures += 1
+        assert failures > 0 or not options
+
+
+class TestManyArchives:
+    def test_a_rotation_does_not_take_memory_for_each(self, tmp_path):
+        (tmp_path / "d").mkdir()
+        for number in range(20_000):
+            (tmp_path / f"d/@40000000{number:016x}.s").touch()
+        with logger("n1000000", "./d", cwd=tmp_path) as log:
+            log.write(b"x\n")
+            wait_for(lambda: (tmp_path / "d/current").read_bytes(), "the line")
+            before = log.status("VmHWM")
+            log.process.send_signal(signal.SIGALRM)
+            wait_for(lambda: len(os.listdir(tmp_path / "d")) == 20_004, "the rotation")
+            assert log.status("VmHWM") <= before + 200
+            assert log.end() == 0
+        done = run(MULTILOG, "n10", "./d", cwd=tmp_path, input=b"")
+        assert done.returncode == 0
+        with logger("n10", "./d", cwd=tmp_path) as log:
+            log.write(b"y\n")
+            wait_for(lambda: (tmp_path / "d/current").read_bytes(), "the line")
+            log.process.send_signal(signal.SIGALRM)
+            wait_for(lambda: len(files(tmp_path / "d")) == 10, "as many files as are allowed")
+            assert log.end() == 0
 
 
 class TestStall:

@@ -57,6 +57,16 @@ def test_it_starts_services_with_nothing_but_a_path(scan, path_directory):
         assert svstat(scan / "a") == "supervise not running"
 
 
+def test_a_broken_pipe_ends_services_again(scan, path_directory):
+    """Neither svc, which svscanboot is too, nor who starts it leaves SIGPIPE ignored."""
+    lay(scan / "a", "grep SigIgn /proc/self/status > ignored; exec sleep 1000")
+    ignoring = ["sh", "-c", 'trap "" PIPE; exec "$0" "$@"']
+    with supervisor(*ignoring, *path_directory, "svscanboot", scan):
+        wait_up(scan / "a")
+        ignored, = wait_for(lambda: lines(scan / "a/ignored"), "the signals")
+        assert int(ignored.split()[1], 16) >> 12 & 1 == 0
+
+
 def test_services_write_to_the_title_too(scan, path_directory):
     lay(scan / "a", "echo from a service; echo and its error >&2; exec sleep 1000")
     with supervisor(*path_directory, "svscanboot", scan) as process:

@@ -1,4 +1,5 @@
 import Bytes
+import Commands
 import Formats
 import Foundation
 import Linux
@@ -12,7 +13,7 @@ struct FilterTests {
     private func output(_ filter: inout some LineFilter, _ blocks: [[UInt8]]) throws -> String {
         let scratch = try Scratch()
         let file = try openFile(ByteString(scratch.path("out")), .truncate)
-        var buffer = BufferedOutput(file.number)
+        var buffer = try BufferedOutput(file.number)
         for block in blocks where !block.isEmpty {
             try block.withUnsafeBytes { try filter.take($0, &buffer) }
         }

@@ -35,6 +35,17 @@ final class Scratch {
         try FileManager.default.setAttributes([.posixPermissions: mode], ofItemAtPath: path(name))
     }
 
+    /// Runs a command of the shell there.
+    func shell(_ command: String) throws {
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: "/bin/sh")
+        process.arguments = ["-ec", command]
+        process.currentDirectoryURL = URL(fileURLWithPath: path)
+        try process.run()
+        process.waitUntilExit()
+        if process.terminationStatus != 0 { throw CocoaError(.fileWriteUnknown) }
+    }
+
     func bytes(_ name: String) throws -> [UInt8] {
         Array(try Data(contentsOf: URL(fileURLWithPath: path(name))))
     }
@@ -67,9 +78,24 @@ final class Scratch {
 }
 
 extension Retry {
-    /// Calls `pause` where the program would sleep, after saying nothing.
+    /// Calls `pause` where the program would sleep, after saying nothing; it returns whether the program
+    /// has been told to end.
+    static func silent(endingAfter pause: @escaping () -> Bool) -> Retry {
+        Retry(messages: Messages(program: "test")) { descriptor, _ in
+            if descriptor < 0 { return pause() }
+            var awaited = [Awaited(descriptor)]
+            // A test may make it fail, which is no end.
+            do { try poll(&awaited) } catch {}
+            return false
+        }
+    }
+
+    /// The same for a program that is never told to end.
     static func silent(_ pause: @escaping () -> Void = {}) -> Retry {
-        Retry(messages: Messages(program: "test"), sleep: pause)
+        silent(endingAfter: {
+            pause()
+            return false
+        })
     }
 }
 

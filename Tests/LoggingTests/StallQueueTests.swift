@@ -1,3 +1,5 @@
+import Bytes
+import Commands
 import Testing
 
 @testable import Logging
@@ -20,8 +22,8 @@ struct StallQueueTests {
     }
 
     @Test("whole lines come out, the rest when the input ends or the line is long")
-    func order() {
-        var queue = StallQueue(capacity: 0)
+    func order() throws {
+        var queue = try StallQueue(capacity: 0)
         add(Array("one\ntwo\nthr".utf8), &queue)
         #expect(take(&queue) == "one\ntwo\n")
         #expect(take(&queue) == "")
@@ -36,8 +38,8 @@ struct StallQueueTests {
     }
 
     @Test("when it is full the oldest lines go, and a report stands in their place")
-    func drop() {
-        var queue = StallQueue(capacity: 0)
+    func drop() throws {
+        var queue = try StallQueue(capacity: 0)
         let line = [UInt8](repeating: UInt8(ascii: "x"), count: 999) + [10]
         for _ in 0..<(StallQueueTests.capacity / 1000) { add(line, &queue) }
         #expect(queue.loss.lines == 0)
@@ -52,8 +54,8 @@ struct StallQueueTests {
     }
 
     @Test("a line of which a part is out is ended before the report")
-    func cutLine() {
-        var queue = StallQueue(capacity: 0)
+    func cutLine() throws {
+        var queue = try StallQueue(capacity: 0)
         add([UInt8](repeating: UInt8(ascii: "a"), count: 100_000), &queue)
         #expect(take(&queue) == String(repeating: "a", count: 65536))
         add(Array("\n".utf8), &queue)
@@ -65,8 +67,8 @@ struct StallQueueTests {
     }
 
     @Test("a line longer than the queue is dropped to its end")
-    func hugeLine() {
-        var queue = StallQueue(capacity: 0)
+    func hugeLine() throws {
+        var queue = try StallQueue(capacity: 0)
         for _ in 0..<10 { add([UInt8](repeating: UInt8(ascii: "c"), count: 65536), &queue) }
         add(Array("cc\nnext\n".utf8), &queue)
         #expect(take(&queue) == "<1/\(655_360 + 3)>\nnext\n")
@@ -76,9 +78,9 @@ struct StallQueueTests {
     @Test(
         "lines that go in come out, or are counted, whatever the order of events", arguments: 0..<20
     )
-    func nothingIsForgotten(seed: Int) {
+    func nothingIsForgotten(seed: Int) throws {
         var generator = SeededGenerator(seed: UInt64(seed))
-        var queue = StallQueue(capacity: 0)
+        var queue = try StallQueue(capacity: 0)
         var added = 0
         var output = ""
         for number in 0..<3000 {

@@ -77,22 +77,22 @@ struct SuperviseDirectoryTests {
         for name in ["lock", "control", "ok", "status", "status.new"] as [ByteString] {
             try scratch.link("supervise/\(name)", to: "../victim")
         }
-        #expect(throws: SystemError("open", .linkLoop, subject: "lock")) {
+        #expect(throws: SystemError("open", .symbolicLink, subject: "lock")) {
             _ = try supervise.takeLock()
         }
         #expect(throws: SystemError("open", .notFIFO, subject: "control")) {
             try supervise.makeFIFO(.control)
         }
-        #expect(throws: SystemError("open", .linkLoop, subject: "control")) {
+        #expect(throws: SystemError("open", .symbolicLink, subject: "control")) {
             _ = try supervise.openControl()
         }
-        #expect(throws: SystemError("open", .linkLoop, subject: "control")) {
+        #expect(throws: SystemError("open", .symbolicLink, subject: "control")) {
             _ = try supervise.openCommands()
         }
-        #expect(throws: SystemError("open", .linkLoop, subject: "ok")) {
+        #expect(throws: SystemError("open", .symbolicLink, subject: "ok")) {
             _ = try supervise.isSupervised()
         }
-        #expect(throws: SystemError("open", .linkLoop, subject: "status")) {
+        #expect(throws: SystemError("open", .symbolicLink, subject: "status")) {
             _ = try supervise.openStatus()
         }
         try supervise.write(record, service: "s")

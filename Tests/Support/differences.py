@@ -3,12 +3,22 @@ case must differ, so that a stale entry is noticed."""
 
 _LABEL = "the original crashes on a label that is no time of the calendar; ours passes it on"
 _FOREIGN = "data that tcprules cannot have written is not taken for permission"
+_STANDS_STILL = "the original tries again for ever"
+_VISIBLE = "what is not printable in a name is shown as \\n or \\xff"
+_NO_LINK = "no link in supervise is followed, which the message says"
 
 DIFFERENCES = {
     "envdir": {
         "envdir: a dangling link": "the original gives the variable the value of the file read before",
     },
     "multilog": {
+        "directory: current is a link to itself": "the message says that it is a link",
+        "directory: current is a link to a file elsewhere": "no link in a log directory is followed",
+        "directory: previous is a directory": _STANDS_STILL,
+        "processor: has no state": _STANDS_STILL,
+        "processor: removes its newstate": "an empty state has the permissions of any other",
+        "found: a current of three names":
+            "it is archived unless an archived file has the second name; the original removes it",
         "processor: crashes once":
             "the original warns twice and pauses twice, with a stale error text",
         "stdin: not blocking": "the original takes an empty pipe for its end and goes",
@@ -17,7 +27,11 @@ DIFFERENCES = {
     "setlock": {
         "setlock: a long option": "the original takes --word for -- and runs the child",
     },
+    "pgrphack": {
+        "exec: a name of odd bytes": _VISIBLE,
+    },
     "setuidgid": {
+        "setuidgid: an unknown account of odd bytes": _VISIBLE,
         "setuidgid: an unknown long option": "words that begin with -- are confinement options",
     },
     "softlimit": {
@@ -28,6 +42,11 @@ DIFFERENCES = {
             "says that it is no FIFO; the original, that it cannot be written",
     },
     "svc": {
+        "svc: name with newline and odd bytes": _VISIBLE,
+        "svc: control is a file": "nothing but a FIFO is written to",
+        "svc: a full disk": _NO_LINK,
+        "svc: control is a dangling link": _NO_LINK,
+        "svc: control is a cyclic link": _NO_LINK,
         "svc: letters of daemontools-encore and runit":
             "-q -1 -2 -w are sent; daemontools' supervise ignores them",
         "svc: unknown letter beyond ASCII":
@@ -35,7 +54,14 @@ DIFFERENCES = {
         "svc: long option":
             "an error; the original takes any word that begins with two dashes for two dashes",
     },
+    "svok": {
+        "svok: name with odd bytes": _VISIBLE,
+        "svok: ok is a file": "nothing but a FIFO tells of a supervisor",
+        "svok: ok is a cyclic link": _NO_LINK,
+    },
     "svstat": {
+        "odd bytes in a name": _VISIBLE,
+        "ok is a file: taken for a supervisor": "nothing but a FIFO tells of a supervisor",
         "svstat: status is a directory":
             "the error is reported; the original takes it for a full record and prints nonsense",
     },

@@ -48,6 +48,10 @@ public struct OpenMode: Sendable {
     /// A directory, only as a place for relative paths.
     public static let place = OpenMode(flags: O_PATH | O_DIRECTORY)
 
+    /// For appending to a file that is not there yet, created 0644; else like `createNew`.
+    public static let createAppending = OpenMode(
+        flags: O_WRONLY | O_APPEND | O_CREAT | O_EXCL | O_NONBLOCK, permissions: 0o644)
+
     /// The same, but a symbolic link as the last component throws ELOOP, or ENOTDIR where a directory
     /// is asked for. O_NOFOLLOW.
     public var notFollowing: OpenMode {
@@ -144,28 +148,37 @@ public func status(of descriptor: Int32) throws(SystemError) -> FileStatus {
     return FileStatus(status)
 }
 
-/// Opens a regular file that is no symbolic link; a link throws ELOOP, anything else
-/// `Errno.notRegular`.
+/// Opens a regular file; anything else throws `Errno.notRegular`, and a link `Errno.symbolicLink`.
 public func openRegularFile(
     _ path: ByteString, _ mode: OpenMode, in directory: Directory = .current
 ) throws(SystemError) -> Descriptor {
-    let file = try openFile(path, mode.notFollowing, in: directory)
+    let file = try openNotFollowing(path, mode, in: directory)
     if try !status(of: file.number).isRegular {
         throw SystemError("open", .notRegular, subject: path)
     }
     return file
 }
 
-/// Opens a FIFO that is no symbolic link, without waiting for its other end; a link throws
-/// ELOOP, anything else `Errno.notFIFO`.
+/// Opens a FIFO without waiting for its other end; anything else throws `Errno.notFIFO`, and a link
+/// `Errno.symbolicLink`.
 public func openFIFO(
     _ path: ByteString, _ mode: OpenMode, in directory: Directory = .current
 ) throws(SystemError) -> Descriptor {
-    let file = try openFile(path, mode.notFollowing, in: directory)
+    let file = try openNotFollowing(path, mode, in: directory)
     if try !status(of: file.number).isFIFO {
         throw SystemError("open", .notFIFO, subject: path)
     }
     return file
+}
+
+private func openNotFollowing(_ path: ByteString, _ mode: OpenMode, in directory: Directory)
+    throws(SystemError) -> Descriptor
+{
+    do throws(SystemError) { return try openFile(path, mode.notFollowing, in: directory) } catch {
+        // What open(2) says of a link; another ELOOP is not possible for a single name.
+        let cause = error.errno == .linkLoop ? Errno.symbolicLink : error.errno
+        throw SystemError(error.call, cause, subject: path)
+    }
 }
 
 /// Whether `path` exists, following links; any error but ENOENT is thrown.
@@ -295,6 +308,17 @@ public func changeDirectory(to directory: borrowing Descriptor) throws(SystemErr
 public func entries(of path: ByteString, in directory: Directory = .current)
     throws(SystemError) -> [ByteString]
 {
+    var names: [ByteString] = []
+    try forEachEntry(of: path, in: directory) { name, _ in names.append(name) }
+    return names
+}
+
+/// Calls `body` with each name in a directory but `.` and `..`, in the kernel's order, and whether it is
+/// a directory's, if the file system tells without being asked. `path` is opened anew. readdir(3).
+public func forEachEntry(
+    of path: ByteString, in directory: Directory = .current,
+    _ body: (_ name: ByteString, _ isDirectory: Bool?) -> Void
+) throws(SystemError) {
     let descriptor = try openFile(path, .directory, in: directory).release()
     guard let stream = fdopendir(descriptor) else {
         let errno = Errno.last
@@ -302,7 +326,6 @@ public func entries(of path: ByteString, in directory: Directory = .current)
         throw SystemError("opendir", errno, subject: path)
     }
     defer { closedir(stream) }
-    var names: [ByteString] = []
     while true {
         // readdir tells its end from an error by errno alone.
         cl_set_errno(0)
@@ -310,10 +333,12 @@ public func entries(of path: ByteString, in directory: Directory = .current)
         let name = withUnsafePointer(to: &entry.pointee.d_name) {
             $0.withMemoryRebound(to: CChar.self, capacity: 256) { ByteString(cString: $0) }
         }
-        if name != "." && name != ".." { names.append(name) }
+        let type = Int(entry.pointee.d_type)
+        if name != "." && name != ".." {
+            body(name, type == Int(DT_UNKNOWN) ? nil : type == Int(DT_DIR))
+        }
     }
     if Errno.last != Errno(0) { throw SystemError("readdir", .last, subject: path) }
-    return names
 }
 
 /// The whole content of a file of at most `limit` bytes; a longer one throws EFBIG.

@@ -7,12 +7,13 @@ import CLinux
 /// `Errno.foreignLink`. The rule holds for every component of the path and for links that links lead to.
 ///
 /// With `makingDirectory`, a last component that does not exist is made as a directory with these
-/// permissions, also where a link of root or of this user leads to it.
+/// permissions; where a link of root or of this user leads to it, only if `alsoBehindLink`.
 public func openTrusted(
     _ path: ByteString, _ mode: OpenMode, in directory: Directory = .current,
-    makingDirectory permissions: UInt32? = nil
+    makingDirectory permissions: UInt32? = nil, alsoBehindLink: Bool = false
 ) throws(SystemError) -> Descriptor {
     var walk = TrustedWalk(path, mode, in: directory, makingDirectory: permissions)
+    walk.makesBehindLink = alsoBehindLink
     do throws(SystemError) { return try walk.open() } catch {
         throw SystemError(error.call, error.errno, subject: path)
     }
@@ -29,6 +30,10 @@ private struct TrustedWalk: ~Copyable {
     private var rest: [ByteString]
     /// As many as the kernel follows, path_resolution(7).
     private var linksLeft = 40
+    /// Whether a directory is made also where the last component of the path is a link.
+    var makesBehindLink = false
+    /// Whether it is one.
+    private var isBehindLink = false
     /// Who else made a link on the way.
     private var stranger: UInt32?
 
@@ -76,7 +81,8 @@ private struct TrustedWalk: ~Copyable {
         do throws(SystemError) {
             return try openFile(name, mode.notFollowing, in: directory)
         } catch {
-            if permissions == nil || error.errno != .noEntry { throw error }
+            let isMade = permissions != nil && (makesBehindLink || !isBehindLink)
+            if !isMade || error.errno != .noEntry { throw error }
         }
         // What this user makes would not belong to whoever made the link.
         if stranger != nil { throw SystemError("mkdir", .foreignLink) }
@@ -102,6 +108,7 @@ private struct TrustedWalk: ~Copyable {
         } else if try isProcess(link) {
             return try openFile(name, rest.isEmpty ? mode : .place, in: directory)
         }
+        if rest.isEmpty { isBehindLink = true }
         let target = try readLink(ByteString(), in: Directory(link))
         rest += TrustedWalk.components(of: target)
         if target.hasPrefix("/") { rest.append("/") }

@@ -86,6 +86,8 @@ public struct Errno: Equatable, Sendable {
     public static let notFIFO = Errno(4097)
     /// Something else where a regular file is to be.
     public static let notRegular = Errno(4098)
+    /// A symbolic link where none is followed.
+    public static let symbolicLink = Errno(4099)
 
     /// The text for people: daemontools' and ucspi-tcp's own table (error_str.c), which users know
     /// from their logs and which differs from strerror(3).
@@ -99,8 +101,8 @@ public struct Errno: Equatable, Sendable {
     private static let texts: InlineArray<_, (code: Int32, text: StaticString)> = [
         (0, "no error"), (EINTR, "interrupted system call"), (ENOMEM, "out of memory"),
         (4096, "link made by another user"), (4097, "not a FIFO"),
-        (4098, "not a regular file"), (ENOENT, "file does not exist"), (ETXTBSY, "text busy"),
-        (EIO, "input/output error"),
+        (4098, "not a regular file"), (4099, "is a symbolic link"), (ENOENT, "file does not exist"),
+        (ETXTBSY, "text busy"), (EIO, "input/output error"),
         (EEXIST, "file already exists"), (ETIMEDOUT, "timed out"),
         (EINPROGRESS, "operation in progress"), (EAGAIN, "temporary failure"),
         (EPIPE, "broken pipe"), (EPERM, "permission denied"), (EACCES, "access denied"),

@@ -213,6 +213,15 @@ private func hasOrigin(_ pid: ProcessID) -> Bool {
     }
 }
 
+/// A descriptor that becomes readable when a child ends. pidfd_open(2), which a Linux before 5.3 and
+/// some filters of system calls do not have.
+public func openProcess(_ pid: ProcessID) throws(SystemError) -> Descriptor {
+    let number = try Kernel.call("pidfd_open") {
+        cl_syscall(Int(SYS_pidfd_open), Int(pid), 0, 0, 0)
+    }
+    return Descriptor(owning: Int32(number))
+}
+
 /// Sends a signal to a process, or to a group when negative. kill(2).
 public func send(_ signal: Signal, to pid: ProcessID) throws(SystemError) {
     _ = try Kernel.call("kill") { kill(pid, signal.number) }

@@ -9,15 +9,17 @@ struct LogReader: ~Copyable {
     static let signals = SignalSet(.terminate, .alarm)
 
     private let engine: LogEngine
+    private let retry: Retry
     private let pending: SignalDescriptor
     private var input: LogInput
     private var awaited: [Awaited]
 
-    /// Reads `input`, heeding only `signals`.
-    init(_ engine: LogEngine, input: Int32, signals: SignalSet = LogReader.signals)
-        throws(SystemError)
-    {
+    /// Reads `input`, heeding only `signals`; `retry` is what the engine meets trouble with.
+    init(
+        _ engine: LogEngine, _ retry: Retry, input: Int32, signals: SignalSet = LogReader.signals
+    ) throws(SystemError) {
         self.engine = engine
+        self.retry = retry
         self.input = LogInput(input)
         pending = try SignalDescriptor(signals)
         awaited = [Awaited(pending.descriptor.number), Awaited(input)]
@@ -26,12 +28,13 @@ struct LogReader: ~Copyable {
     /// Reads to the end, and brings all files safely to disk.
     mutating func run() throws(SystemError) {
         while !input.hasEnded {
+            let timeLeft = input.timeLeft()
             try poll(&awaited, milliseconds: 0)
             if awaited[1].isReady {
                 engine.writeBlocks()
             } else {
                 engine.flush()
-                try poll(&awaited)
+                try poll(&awaited, milliseconds: timeLeft)
             }
             if awaited[0].isReady { try takeSignals() }
             if awaited[1].isReady && !input.hasEnded {
@@ -44,7 +47,12 @@ struct LogReader: ~Copyable {
 
     private mutating func takeSignals() throws(SystemError) {
         while let signal = try pending.next() {
-            if signal == .alarm { engine.rotate() } else { input.endSoon() }
+            if signal == .alarm {
+                engine.rotate()
+            } else {
+                retry.endSoon()
+                input.endSoon()
+            }
         }
     }
 }

@@ -32,8 +32,8 @@ struct StallRelay: ~Copyable {
     private var input: LogInput
     private var awaited: [Awaited] = []
     private var queue: StallQueue
-    private let block: UnsafeMutableRawBufferPointer
-    private let transit: UnsafeMutableRawBufferPointer
+    private let block: ByteBlock
+    private let transit: ByteBlock
     /// What part of `transit` is still to be written.
     private var waiting = 0..<0
     private var isAtLineStart = true
@@ -51,26 +51,27 @@ struct StallRelay: ~Copyable {
         // The writer's end is learnt from write(2).
         try setDisposition(.pipe, ignored: true)
         try setNonBlocking(pipe.number, true)
-        pending = try SignalDescriptor(StallRelay.signals)
+        let pending = try SignalDescriptor(StallRelay.signals)
+        let queue = try StallQueue(capacity: capacity)
+        let block = try ByteBlock(count: LogEngine.blockSize, orAtLeast: LogEngine.blockSize)
+        let transit = try ByteBlock(
+            count: StallRelay.transitSize, orAtLeast: StallRelay.transitSize)
+        self.pending = pending
+        self.queue = queue
+        self.block = block
+        self.transit = transit
         self.writer = writer
         self.pipe = pipe
         self.messages = messages
         self.stampsLines = stampsLines
         input = LogInput(Standard.input)
-        queue = StallQueue(capacity: capacity)
-        block = .allocate(byteCount: LogEngine.blockSize, alignment: 64)
-        transit = .allocate(byteCount: StallRelay.transitSize, alignment: 64)
-    }
-
-    deinit {
-        block.deallocate()
-        transit.deallocate()
     }
 
     /// Relays to the end of the input and until the queue is empty. Throws EPIPE when the writer is
     /// gone, and ETIMEDOUT when SIGTERM ended the input and the writer is stalled.
     mutating func run() throws(SystemError) {
         while true {
+            let timeLeft = timeLeft()
             fill()
             if input.hasEnded && waiting.isEmpty { break }
             let isReading = !input.hasEnded && (isStalled || hasRoom)
@@ -84,7 +85,7 @@ struct StallRelay: ~Copyable {
             if isLeaving && hasWaited(StallRelay.farewell) { try giveUp() }
             try poll(
                 &awaited,
-                milliseconds: waitsForWriter || isLeaving ? Int32(StallRelay.patience) : nil)
+                milliseconds: waitsForWriter || isLeaving ? Int32(StallRelay.patience) : timeLeft)
             if awaited[0].isReady { try takeSignals() }
             if awaited[1].isReady && !input.hasEnded { readBlock() }
             if awaited[2].isReady { try writeSome() }
@@ -92,6 +93,14 @@ struct StallRelay: ~Copyable {
             if Instant.now >= nextReport { report() }
         }
         report()
+    }
+
+    /// How long the input is waited for. A line that nobody ends is the last thing that comes of it.
+    private mutating func timeLeft() -> Int32? {
+        let hadEnded = input.hasEnded
+        let timeLeft = input.timeLeft()
+        if input.hasEnded && !hadEnded { lastProgress = .now }
+        return timeLeft
     }
 
     private var hasRoom: Bool {
@@ -106,7 +115,7 @@ struct StallRelay: ~Copyable {
     /// Ends the writer, and says what it has not taken.
     private mutating func giveUp() throws(SystemError) {
         try send(.kill, to: writer)
-        queue.dropAll(UnsafeRawBufferPointer(rebasing: transit[waiting]))
+        queue.dropAll(transit[waiting])
         report()
         throw SystemError("write", .timedOut)
     }
@@ -126,12 +135,13 @@ struct StallRelay: ~Copyable {
     private mutating func readBlock() {
         let size = max(StallRelay.leastRead, queue.room / StallRelay.greatestGrowth)
         let count = input.read(
-            into: UnsafeMutableRawBufferPointer(rebasing: block[..<min(size, block.count)]))
+            into: UnsafeMutableRawBufferPointer(
+                rebasing: block.bytes[..<min(size, LogEngine.blockSize)]))
         guard stampsLines else {
-            return queue.add(UnsafeRawBufferPointer(rebasing: block[..<count]))
+            return queue.add(block[0..<count])
         }
         let stamp = StallRelay.stamp()
-        var rest = UnsafeRawBufferPointer(rebasing: block[..<count])
+        var rest = block[0..<count]
         while !rest.isEmpty {
             if isAtLineStart { stamp.withUnsafeBytes { queue.add($0) } }
             let newline = offset(of: UInt8(ascii: "\n"), in: rest)
@@ -146,7 +156,7 @@ struct StallRelay: ~Copyable {
         guard waiting.isEmpty else { return }
         let stampsLines = stampsLines
         let program = messages.program
-        let count = queue.take(into: transit, isLast: input.hasEnded) { loss in
+        let count = queue.take(into: transit.bytes, isLast: input.hasEnded) { loss in
             (stampsLines ? StallRelay.stamp() : [])
                 + ByteString("\(program): warning: \(StallRelay.text(loss))\n").bytes
         }
@@ -157,7 +167,7 @@ struct StallRelay: ~Copyable {
         // Nothing was waited for but an error, and writing nothing would not tell of it.
         if waiting.isEmpty { throw SystemError("write", .brokenPipe) }
         do throws(SystemError) {
-            let count = try pipe.write(UnsafeRawBufferPointer(rebasing: transit[waiting]))
+            let count = try pipe.write(transit[waiting])
             waiting = (waiting.lowerBound + count)..<waiting.upperBound
             lastProgress = .now
             isStalled = false

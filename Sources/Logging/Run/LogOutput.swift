@@ -12,6 +12,8 @@ struct LogOutput: ~Copyable {
     static let blockSize = 64 * 1024
     /// Enough for what waits for such an end and the stamped lines of some blocks of input.
     static let capacity = 512 * 1024
+    /// What it does with where memory is scarce: the head of a line, an open chunk, and some more.
+    static let leastCapacity = 4096
 
     /// Whether the line being read goes here.
     var isSelected = true
@@ -20,21 +22,27 @@ struct LogOutput: ~Copyable {
     private let rule: SizeRule
     /// Length of `current` with the chunks that wait in memory, without the open one.
     private var bytes: Int
+    private let block: ByteBlock
+    /// Where `block` starts, and its size.
     private let memory: UnsafeMutableRawPointer
+    private let capacity: Int
     /// From here to `end` is what has not been written; from `chunkStart` the open chunk.
     private var start = 0
     private var chunkStart = 0
     private var end = 0
 
-    /// Writes to `directory`, whose files follow `rule`.
-    init(_ directory: consuming LogDirectory, _ rule: SizeRule) {
+    /// How many bytes the directory did not take; see `LogDirectory.lostBytes`.
+    var lostBytes: Int? { directory.lostBytes }
+
+    /// Writes to `directory`, whose files follow `rule`, from `block`.
+    init(_ directory: consuming LogDirectory, _ rule: SizeRule, _ block: consuming ByteBlock) {
         bytes = directory.initialBytes
         self.directory = directory
         self.rule = rule
-        memory = .allocate(byteCount: LogOutput.capacity, alignment: 64)
+        memory = block.start
+        capacity = block.bytes.count
+        self.block = block
     }
-
-    deinit { memory.deallocate() }
 
     /// Adds the head of a line, at most 1000 bytes, which the original keeps together.
     @inline(__always)
@@ -59,7 +67,7 @@ struct LogOutput: ~Copyable {
     @inline(__always)
     mutating func addNewline() {
         if end - chunkStart == LogOutput.chunkSize { endChunk() }
-        if end == LogOutput.capacity { makeRoom() }
+        if end == capacity { makeRoom() }
         memory.storeBytes(of: UInt8(ascii: "\n"), toByteOffset: end, as: UInt8.self)
         end += 1
     }
@@ -120,13 +128,14 @@ struct LogOutput: ~Copyable {
     @inline(__always)
     private mutating func append(_ more: UnsafeRawBufferPointer) {
         guard let base = more.baseAddress else { return }
-        if end + more.count > LogOutput.capacity { makeRoom() }
+        if end + more.count > capacity { makeRoom() }
         copyBytes(from: base, to: memory + end, count: more.count)
         end += more.count
     }
 
     private mutating func makeRoom() {
         writeBlocks()
+        if end - start > capacity / 2 { write(chunkStart - start) }
         memory.copyMemory(from: memory + start, byteCount: end - start)
         chunkStart -= start
         end -= start

@@ -28,7 +28,8 @@ struct StallQueue: ~Copyable {
     /// How many bytes can be added before something is dropped.
     var room: Int { memory.count - count }
 
-    private let memory: UnsafeMutableRawBufferPointer
+    private let block: ByteBlock
+    private var memory: UnsafeMutableRawBufferPointer { block.bytes }
     private var start = 0
     /// Whether what was taken out last ends within a line.
     private var isCutOut = false
@@ -38,11 +39,10 @@ struct StallQueue: ~Copyable {
     private var isSkipping = false
 
     /// A queue of `capacity` bytes, which are used as they are needed.
-    init(capacity: Int) {
-        memory = .allocate(byteCount: max(capacity, StallQueue.leastCapacity), alignment: 64)
+    init(capacity: Int) throws(SystemError) {
+        let size = max(capacity, StallQueue.leastCapacity)
+        block = try ByteBlock(count: size, orAtLeast: size)
     }
-
-    deinit { memory.deallocate() }
 
     /// Adds bytes, a part of a line or several, of at most the capacity.
     mutating func add(_ bytes: UnsafeRawBufferPointer) {

@@ -18,19 +18,23 @@ public final class LogEngine {
     private static let stampSize = TAI64N.textCount + 1
     /// How much the original reads at once; before each time it writes what it has.
     private static let originalReadSize = 1024
-    /// Before the block is room for the head of a line that began in the last one.
-    private static let blockStart = originalReadSize
-    private static let stampStart = blockStart + blockSize
-    private static let shownStart = stampStart + stampSize
-    private static let memorySize = shownStart + shownSize + 4
+    /// What is in memory, in this order: the stamp, a line to show, room for the head of a line that
+    /// began in the last block, and to the end the block.
+    private static let shownStart = stampSize
+    private static let blockStart = shownStart + shownSize + 4 + originalReadSize
+    /// The least size of a block, where memory is scarce.
+    private static let leastBlockSize = 4096
 
     private static let newline = UInt8(ascii: "\n")
 
     private let script: LogScript
     /// Whether all a script does is write every line to every directory.
     private let writesEverything: Bool
+    private let retry: Retry
     private let now: () -> TAI64N
+    private let allocation: ByteBlock
     private let memory: UnsafeMutableRawPointer
+    private let ownBlockSize: Int
     private var outputs: FixedArray<LogOutput>
     private var statusFiles: FixedArray<StatusFile>
     /// Bytes of an incomplete head, which stand just before the block.
@@ -47,21 +51,37 @@ public final class LogEngine {
         now: @escaping () -> TAI64N = LogEngine.currentTime
     ) throws(Failure) {
         self.script = script
+        self.retry = retry
         self.now = now
         writesEverything = script.steps.allSatisfy { step in
             if case .write = step { true } else { false }
         }
-        memory = .allocate(byteCount: LogEngine.memorySize, alignment: 64)
+        allocation = try LogEngine.allocate(
+            LogEngine.blockStart + LogEngine.blockSize,
+            orAtLeast: LogEngine.blockStart + LogEngine.leastBlockSize)
+        memory = allocation.start
+        // A whole number of the original's reads, which decide where files end.
+        ownBlockSize =
+            (allocation.bytes.count - LogEngine.blockStart) / LogEngine.originalReadSize
+            * LogEngine.originalReadSize
         outputs = FixedArray(capacity: script.directories.count)
         statusFiles = FixedArray(capacity: script.statusFiles.count)
         for path in script.statusFiles { statusFiles.append(try StatusFile(path, retry)) }
         for settings in script.directories {
             let directory = try LogDirectory(settings, processor, retry)
-            outputs.append(LogOutput(directory, SizeRule(size: settings.size)))
+            let block = try LogEngine.allocate(
+                LogOutput.capacity, orAtLeast: LogOutput.leastCapacity)
+            outputs.append(LogOutput(directory, SizeRule(size: settings.size), block))
         }
     }
 
-    deinit { memory.deallocate() }
+    private static func allocate(_ count: Int, orAtLeast minimum: Int) throws(Failure)
+        -> ByteBlock
+    {
+        try require("unable to get room for lines") { () throws(SystemError) in
+            try ByteBlock(count: count, orAtLeast: minimum)
+        }
+    }
 
     /// The time as a label.
     public static func currentTime() -> TAI64N {
@@ -72,7 +92,7 @@ public final class LogEngine {
     /// Where to put the next block of input.
     public var block: UnsafeMutableRawBufferPointer {
         UnsafeMutableRawBufferPointer(
-            start: memory + LogEngine.blockStart, count: LogEngine.blockSize)
+            start: memory + LogEngine.blockStart, count: ownBlockSize)
     }
 
     /// Deals with the first `count` bytes of `block`. What comes of it is written by `writeBlocks` or
@@ -104,12 +124,22 @@ public final class LogEngine {
         for index in 0..<outputs.count { outputs.elements[index].rotateIfUsed() }
     }
 
+    /// How many bytes were read that some directory did not take before multilog had to end; nil when
+    /// all is safely on disk. It has been said.
+    public private(set) var lostBytes: Int?
+
     /// Ends the last line if nobody did, and brings all files safely to disk.
     public func finish() {
         if carried > 0 { run(on: LogEngine.blockStart - carried, LogEngine.blockStart) }
         if carried > 0 || isInRest { endLine() }
         flush()
-        for index in 0..<outputs.count { outputs.elements[index].finish() }
+        for index in 0..<outputs.count {
+            outputs.elements[index].finish()
+            guard let lost = outputs.elements[index].lostBytes else { continue }
+            lostBytes = (lostBytes ?? 0) + lost
+            let path = script.directories[index].path
+            retry.messages.warning("\(lost) bytes are lost that could not be written to \(path)")
+        }
     }
 
     /// The bytes from `position` to the end of the line, of its head or of the block. Returns where
@@ -120,7 +150,7 @@ public final class LogEngine {
             // What stood before the line has been copied already, so the stamp may stand there.
             start -= LogEngine.stampSize
             copyBytes(
-                from: memory + LogEngine.stampStart, to: memory + start,
+                from: memory, to: memory + start,
                 count: LogEngine.stampSize)
         }
         let headEnd = min(start + LogEngine.headSize, end)
@@ -217,9 +247,8 @@ public final class LogEngine {
     }
 
     private func prepareStamp() {
-        let stamp = memory + LogEngine.stampStart
-        now().writeText(to: stamp.assumingMemoryBound(to: UInt8.self))
-        stamp.storeBytes(of: UInt8(ascii: " "), toByteOffset: TAI64N.textCount, as: UInt8.self)
+        now().writeText(to: memory.assumingMemoryBound(to: UInt8.self))
+        memory.storeBytes(of: UInt8(ascii: " "), toByteOffset: TAI64N.textCount, as: UInt8.self)
     }
 
     /// Writes a line to standard error, shortened. Nobody is left to tell when that fails.

@@ -3,27 +3,28 @@ import Linux
 
 /// Bytes on their way to a descriptor, written when there are many or when `flush` is called.
 struct BufferedOutput: ~Copyable {
-    private static let capacity = 64 * 1024
+    /// The size of a block, and the least one where memory is scarce.
+    static let blockSize = 64 * 1024
+    static let leastBlockSize = 4096
 
     private let descriptor: Int32
-    private let memory: UnsafeMutableRawPointer
+    private let block: ByteBlock
     private var count = 0
 
     /// Writes to `descriptor`, which stays the caller's.
-    init(_ descriptor: Int32) {
+    init(_ descriptor: Int32) throws(SystemError) {
         self.descriptor = descriptor
-        memory = .allocate(byteCount: BufferedOutput.capacity, alignment: 64)
+        block = try ByteBlock(
+            count: BufferedOutput.blockSize, orAtLeast: BufferedOutput.leastBlockSize)
     }
-
-    deinit { memory.deallocate() }
 
     /// Adds bytes.
     mutating func append(_ bytes: UnsafeRawBufferPointer) throws(SystemError) {
         var rest = bytes
         while let base = rest.baseAddress, !rest.isEmpty {
-            if count == BufferedOutput.capacity { try flush() }
-            let part = min(rest.count, BufferedOutput.capacity - count)
-            (memory + count).copyMemory(from: base, byteCount: part)
+            if count == block.bytes.count { try flush() }
+            let part = min(rest.count, block.bytes.count - count)
+            (block.start + count).copyMemory(from: base, byteCount: part)
             count += part
             rest = UnsafeRawBufferPointer(rebasing: rest[part...])
         }
@@ -38,7 +39,7 @@ struct BufferedOutput: ~Copyable {
 
     /// Writes everything.
     mutating func flush() throws(SystemError) {
-        var rest = UnsafeRawBufferPointer(start: memory, count: count)
+        var rest = block[0..<count]
         while !rest.isEmpty {
             let written = try write(descriptor, rest)
             rest = UnsafeRawBufferPointer(rebasing: rest[written...])
@@ -60,13 +61,13 @@ extension LineFilter where Self: ~Copyable {
     /// Filters `input` to `output`, until the input ends. What comes of a block is written before the
     /// next is read, so that nothing is held while waiting.
     mutating func run(from input: Int32, to output: Int32) throws(SystemError) {
-        let block = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 * 1024, alignment: 64)
-        defer { block.deallocate() }
-        var buffer = BufferedOutput(output)
+        let block = try ByteBlock(
+            count: BufferedOutput.blockSize, orAtLeast: BufferedOutput.leastBlockSize)
+        var buffer = try BufferedOutput(output)
         while true {
-            let count = try read(input, into: block)
+            let count = try read(input, into: block.bytes)
             if count == 0 { break }
-            try take(UnsafeRawBufferPointer(rebasing: block[..<count]), &buffer)
+            try take(block[0..<count], &buffer)
             try buffer.flush()
         }
         try end(&buffer)

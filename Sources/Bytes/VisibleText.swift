@@ -1,0 +1,61 @@
+extension ByteString {
+    /// The text as people may see it, on one line and without anything that a terminal would act on:
+    /// bytes that are neither printable ASCII nor part of a printable character in UTF-8 stand as `\n` or
+    /// `\x1b`, in the manner of C. For names that others chose.
+    public var visible: ByteString {
+        if bytes.allSatisfy({ $0.isPrintableASCII }) { return self }
+        var text: [UInt8] = []
+        var rest = bytes[...]
+        while let byte = rest.first {
+            let length = byte.isPrintableASCII ? 1 : ByteString.characterLength(rest)
+            if length > 0 {
+                text += rest.prefix(length)
+            } else {
+                text += ByteString.escape(byte)
+            }
+            rest = rest.dropFirst(max(length, 1))
+        }
+        return ByteString(text)
+    }
+
+    /// The length of the character beyond ASCII that `bytes` begin with in UTF-8; 0 when they do not, or
+    /// when it is a control character.
+    private static func characterLength(_ bytes: ArraySlice<UInt8>) -> Int {
+        guard let lead = bytes.first else { return 0 }
+        let (length, least): (Int, UInt32)
+        switch lead {
+        case 0xc2...0xdf: (length, least) = (2, 0xa0)
+        case 0xe0...0xef: (length, least) = (3, 0x800)
+        case 0xf0...0xf4: (length, least) = (4, 0x10000)
+        default: return 0
+        }
+        guard bytes.count >= length else { return 0 }
+        var code = UInt32(lead) & (0x7f >> UInt32(length))
+        for byte in bytes.dropFirst().prefix(length - 1) {
+            guard byte & 0xc0 == 0x80 else { return 0 }
+            code = code << 6 | UInt32(byte & 0x3f)
+        }
+        switch code {
+        case ..<least, 0xd800...0xdfff, 0x110000...: return 0
+        // Line and paragraph separators, and what turns the direction of writing.
+        case 0x2028...0x202e, 0x2066...0x2069: return 0
+        default: return length
+        }
+    }
+
+    private static func escape(_ byte: UInt8) -> [UInt8] {
+        switch byte {
+        case UInt8(ascii: "\n"): return Array("\\n".utf8)
+        case UInt8(ascii: "\r"): return Array("\\r".utf8)
+        case UInt8(ascii: "\t"): return Array("\\t".utf8)
+        default:
+            var text = Array("\\x".utf8)
+            appendHexadecimal(byte, width: 2, to: &text)
+            return text
+        }
+    }
+}
+
+extension UInt8 {
+    fileprivate var isPrintableASCII: Bool { (0x20...0x7e).contains(self) }
+}
