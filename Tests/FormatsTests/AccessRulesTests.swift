@@ -170,7 +170,7 @@ private func access(
     }
 
     @Test("A value with a NUL, which would be read as several items, does not parse")
-    func nul() {
+    func nul() throws {
         for text in ["1.2.3.4:allow,A=\"x\0D\"", "1.2.3.4:allow,A\0=\"x\"", "1.2.3.4:deny\0"] {
             #expect(throws: AccessRuleError.self) { try compile(text) }
         }

@@ -23,7 +23,8 @@ import Testing
         Step(call: "flock", skip: 0, text: "unable to acquire web/supervise/lock"),
         Step(call: "mkfifo", skip: 0, text: "unable to create web/supervise/control"),
         Step(call: "mkfifo", skip: 1, text: "unable to create web/supervise/ok"),
-        Step(call: "open", skip: 2, text: "unable to read web/supervise/control"),
+        Step(call: "open", skip: 2, text: "unable to acquire web/supervise/lock"),
+        Step(call: "open", skip: 3, text: "unable to read web/supervise/control"),
         Step(call: "fstat", skip: 1, text: "unable to read web/supervise/control"),
     ]
 
