@@ -16,7 +16,8 @@ INIT = BIN / "init"
 SVSCAN = BIN / "svscan"
 
 # A service that would eat what the main command is to read.
-GREEDY = "readlink /proc/self/fd/0 > input; while read line; do echo \"$line\" >> eaten; done; echo end >> eaten; exec sleep 1000"
+GREEDY = ("readlink /proc/self/fd/0 > input; "
+          "while read line; do echo \"$line\" >> eaten; done; echo end >> eaten; exec sleep 1000")
 
 
 class TestStandardInput:
@@ -203,7 +204,8 @@ def test_an_environment_of_many_variables(scan, count, program):
     """As an orchestrator makes it, seven for each of its services."""
     path = lay(scan / "a", "env | grep -c ^VARIABLE > count; exec sleep 1000")
     command = {"svscan": [SVSCAN, scan], "supervise": [BIN / "supervise", path],
-               "init": [INIT, "-s", scan, "--", "sh", "-c", "env | grep -c ^VARIABLE > command; exec sleep 1000"],
+               "init": [INIT, "-s", scan, "--", "sh", "-c",
+                        "env | grep -c ^VARIABLE > command; exec sleep 1000"],
                }[program]
     variables = {f"VARIABLE{number}": "x" * 20 for number in range(count)}
     with supervisor(*command, env=environment(**variables), cwd=scan):

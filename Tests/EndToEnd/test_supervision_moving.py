@@ -313,7 +313,7 @@ class TestScanDirectory:
         lay(scan / "a")
         words = [SVSCAN, scan] if command == "svscan" else [BIN / "init", "-s", scan]
         with supervisor(*words) as process:
-            pid = wait_up(scan / "a")
+            pid = wait_run(scan / "a")
             shutil.rmtree(scan)
             assert f"{command}: warning: unable to supervise {scan}: file does not exist" in told_of(process)
             scan.mkdir()
