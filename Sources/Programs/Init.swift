@@ -15,7 +15,7 @@ func initialize(_ call: Call) throws(Failure) -> Outcome {
             options.stopLimit = seconds
         } else {
             call.messages.warning(
-                "INIT_STOP_TIMEOUT is \(text.escapingControls), which is no number of seconds up to 86400; the limit stays at \(options.stopLimit / 1000)"
+                "INIT_STOP_TIMEOUT is \(text), which is no number of seconds up to 86400; the limit stays at \(options.stopLimit / 1000)"
             )
         }
     }
@@ -34,7 +34,7 @@ func initialize(_ call: Call) throws(Failure) -> Outcome {
     options.command = Array(call.arguments[reader.operands...])
     if let word = options.command.first, word.hasPrefix("-") {
         call.messages.warning(
-            "the command is \(word.escapingControls): options of init come before --, as in: init -t 20 -- command")
+            "the command is \(word): options of init come before --, as in: init -t 20 -- command")
     }
     let process = try Init(options, environment: call.environment, messages: call.messages)
     return .exit(process.run())
