@@ -47,10 +47,14 @@ public struct Messages: Sendable {
     }
 
     private func emit(_ line: ByteString) {
-        if !mayWait && !hasRoom(descriptor) { return }
+        let bytes = Array(line.visible.bytes) + [UInt8(ascii: "\n")]
         // There is nobody to tell of an error.
         do throws(SystemError) {
-            try writeAll(descriptor, Array(line.visible.bytes) + [UInt8(ascii: "\n")])
+            if mayWait {
+                try writeAll(descriptor, bytes)
+            } else {
+                try writeWithoutWaiting(descriptor, bytes)
+            }
         } catch {}
     }
 }

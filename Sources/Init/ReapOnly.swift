@@ -1,6 +1,7 @@
 import Bytes
 import Commands
 import Linux
+import Services
 
 /// What is left to process 1 when its event loop fails: it reaps, and ends everything when it is told to.
 struct ReapOnly: ~Copyable {
@@ -49,12 +50,14 @@ struct ReapOnly: ~Copyable {
         }
     }
 
+    /// Whatever stops an init that has no main command stops this.
     private borrowing func isAskedToStop() -> Bool {
         switch signals {
         case .some(let signals):
             do throws(SystemError) {
                 while let signal = try signals.next() {
-                    if signal == .terminate || signal == .interrupt { return true }
+                    let events = SignalPolicy.events(of: signal, hasCommand: false)
+                    if events.contains(where: { $0.isStop }) { return true }
                 }
             } catch {}
             return false
@@ -67,9 +70,17 @@ struct ReapOnly: ~Copyable {
         Linux.pause(until: Instant.now.advanced(milliseconds: milliseconds))
     }
 
+    /// Everybody but this process, if it is process 1; its descendants, if it is not.
     private borrowing func signalAll(_ signal: Signal) {
-        // Everybody but this process, if it is process 1; nobody else may do that.
-        if CurrentProcess.id != 1 { return }
-        do throws(SystemError) { try send(signal, to: -1) } catch {}
+        var others: [ProcessID] = []
+        do throws(SystemError) {
+            let own = CurrentProcess.id
+            others = own == 1 ? [-1] : try ProcessTable().strays(of: own, sparing: [])
+        } catch {}
+        for pid in others { do throws(SystemError) { try send(signal, to: pid) } catch {} }
     }
+}
+
+extension Event {
+    fileprivate var isStop: Bool { if case .stopAsked = self { true } else { false } }
 }

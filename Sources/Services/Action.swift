@@ -78,10 +78,15 @@ public struct Remark: Equatable, Sendable {
     public let text: ByteString
     /// The cause, as errno; 0 when there is none.
     public let errno: Int32
+    /// The service whose program could not be started: its file may tell more.
+    public let program: ServiceID?
 
-    init(_ severity: Severity, _ text: ByteString, errno: Int32 = 0) {
+    init(
+        _ severity: Severity, _ text: ByteString, errno: Int32 = 0, program: ServiceID? = nil
+    ) {
         self.severity = severity
         self.text = text
         self.errno = errno
+        self.program = program
     }
 }

@@ -4,19 +4,23 @@ import Bytes
 /// open logger and service.
 extension Conductor {
     /// With so many entries it goes on at a time, so that a thousand new ones hold up nothing else.
-    private static let mostAtOnce = 32
+    private static let mostAtOnce = 8
 
     /// Goes on with the pairs whose time has come; if there are many, with the rest when it is asked again.
     mutating func completePairs(at now: Moment) -> [Action] {
         var actions: [Action] = []
+        let inUse = namesInUse()
         for index in pairs.indices where actions.count < Conductor.mostAtOnce {
-            actions += complete(PairID(index), at: now)
+            actions += complete(PairID(index), inUse, at: now)
         }
         return actions
     }
 
-    private mutating func complete(_ id: PairID, at now: Moment) -> [Action] {
-        guard let pair = pairs[id.index], let due = completionTime(of: pair), due <= now.nanoseconds
+    private mutating func complete(_ id: PairID, _ inUse: Set<ByteString>, at now: Moment)
+        -> [Action]
+    {
+        guard let pair = pairs[id.index], let due = completionTime(of: pair, inUse),
+            due <= now.nanoseconds
         else {
             return []
         }
@@ -49,11 +53,19 @@ extension Conductor {
         return []
     }
 
-    mutating func noteExamination(_ id: PairID, _ isLogged: Bool, at now: Moment) -> [Action] {
+    mutating func noteExamination(_ id: PairID, _ log: FileID?, at now: Moment) -> [Action] {
         guard let pair = goOn(with: id) else { return abandon(id) }
         // A logger that is supervised goes on though its directory is gone.
-        pairs[id.index]?.isLogged = isLogged || pair.logger != nil
-        guard isLogged, !pair.hasWriter else { return open(id, at: now) }
+        pairs[id.index]?.isLogged = log != nil || pair.logger != nil
+        pairs[id.index]?.log = log ?? pair.log
+        // Whoever added `log` to a service that is supervised may still be filling it.
+        if pair.service != nil && log != nil && log != pair.log {
+            pairs[id.index]?.filling = .begun(at: now)
+            if pair.hasWriter, let logger = pair.logger {
+                return replace(logger, of: id, at: now)
+            }
+        }
+        guard log != nil, !pair.hasWriter else { return open(id, at: now) }
         pairs[id.index]?.isBeingCompleted = true
         // It was removed and is there again. Its logger is still reading what the former service wrote.
         if pair.logger != nil {
@@ -62,6 +74,14 @@ extension Conductor {
             return []
         }
         return [.makePipe(id)]
+    }
+
+    /// Ends a logger whose name leads to another directory. The next one reads on where it stopped.
+    private mutating func replace(_ logger: ServiceID, of id: PairID, at now: Moment) -> [Action] {
+        pairs[id.index]?.isBeingCompleted = false
+        guard let service = services[logger.index] else { return [] }
+        return [.say(.replaced(service.name, pid: service.machine.pid))]
+            + tell(logger, .command(.exit), at: now) + tell(logger, .command(.down), at: now)
     }
 
     mutating func notePipe(_ id: PairID, at now: Moment) -> [Action] {
@@ -89,7 +109,7 @@ extension Conductor {
         guard let pair = pairs[id.index] else { return [] }
         pairs[id.index]?.isBeingCompleted = false
         var actions: [Action] = []
-        if pair.isLogged && pair.logger == nil {
+        if pair.isLogged && pair.logger == nil && pair.filling == nil {
             let name: ByteString = "\(pair.name)/log"
             let logger = add(Service(name: name, standing: .logger(id), at: now))
             pairs[id.index]?.logger = logger
@@ -115,7 +135,7 @@ extension Conductor {
             // It is another directory by now, or gone.
             return actions + lookSoon(at: now)
         }
-        if pair.serviceComplaint == complaint { return actions }
+        if let known = pair.serviceComplaint, known.isSameTrouble(as: complaint) { return actions }
         pairs[id.index]?.serviceComplaint = complaint
         return actions + [.say(.complaint(complaint))]
     }

@@ -6,16 +6,18 @@ extension Conductor {
     var scanDeadline: UInt64? {
         guard stop == nil else { return nil }
         var first = scan.due
+        let inUse = namesInUse()
         for case .some(let pair) in pairs.places {
-            if let due = completionTime(of: pair) { first = min(first ?? due, due) }
+            if let due = completionTime(of: pair, inUse) { first = min(first ?? due, due) }
+            if let due = pair.overdue { first = min(first ?? due, due) }
         }
         return first
     }
 
-    /// When to go on with a pair of which something is not supervised.
-    func completionTime(of pair: ServicePair) -> UInt64? {
+    /// When to go on with a pair of which something is not supervised, and whose name is not in use.
+    func completionTime(of pair: ServicePair, _ inUse: Set<ByteString>) -> UInt64? {
         if !pair.isPresent || pair.isComplete || pair.isBeingCompleted { return nil }
-        if hasPredecessor(pair) { return nil }
+        if !inUse.isEmpty && inUse.contains(pair.path) { return nil }
         return max(pair.filling?.nextLook ?? 0, pair.restUntil)
     }
 
@@ -47,9 +49,7 @@ extension Conductor {
         scan.looksForLogs = false
         var actions: [Action] = []
         for index in pairs.indices {
-            guard let pair = pairs[index], pair.isPresent, pair.isComplete, !pair.isLogged else {
-                continue
-            }
+            guard let pair = pairs[index], pair.isPresent, pair.isComplete else { continue }
             actions += examine(PairID(index))
         }
         return actions
@@ -134,6 +134,7 @@ extension Conductor {
         if pairs[index]?.isPresent == true { return }
         pairs[index]?.isPresent = true
         pairs[index]?.isReplaced = false
+        pairs[index]?.overdue = nil
         pairs[index]?.path = name
     }
 
@@ -141,10 +142,7 @@ extension Conductor {
         _ name: ByteString, _ identity: FileID, _ isWhole: Bool, at now: Moment
     ) -> Int {
         var pair = ServicePair(name: name, identity: identity, path: name)
-        if !isWhole {
-            pair.filling = .init(
-                nextLook: now.nanoseconds, limit: now.nanoseconds + ServicePair.Filling.patience)
-        }
+        if !isWhole { pair.filling = .begun(at: now) }
         return pairs.add(pair)
     }
 
@@ -185,26 +183,47 @@ extension Conductor {
         guard let service = pair.service, let pid = services[service.index]?.machine.pid else {
             return endInput(of: id, at: now)
         }
+        pairs[id.index]?.overdue = now.nanoseconds + ScanState.interval
         return [.say(.replaced(pair.name, pid: pid))]
             + tell(service, .command(.down), at: now) + tell(service, .command(.exit), at: now)
     }
 
-    /// Whether the former service of the same name is still there.
-    private func hasPredecessor(_ pair: ServicePair) -> Bool {
-        pairs.places.contains {
-            guard let other = $0 else { return false }
-            return other.isReplaced && other.service != nil && other.path == pair.path
+    /// Says once of each service that is to make room for another that it has not done so.
+    mutating func remindOfOldServices(at now: Moment) -> [Action] {
+        var actions: [Action] = []
+        for index in pairs.indices {
+            guard let pair = pairs[index], let due = pair.overdue, due <= now.nanoseconds else {
+                continue
+            }
+            pairs[index]?.overdue = nil
+            if let service = pair.service, let pid = services[service.index]?.machine.pid, pid != 0
+            {
+                actions.append(.say(.stillThere(pair.name, pid: pid)))
+            }
         }
+        return actions
+    }
+
+    /// The names whose former service is still there.
+    func namesInUse() -> Set<ByteString> {
+        var names: Set<ByteString> = []
+        for case .some(let pair) in pairs.places where pair.isReplaced && pair.service != nil {
+            names.insert(pair.path)
+        }
+        return names
     }
 
     mutating func noteDisplacement(_ id: ServiceID, at now: Moment) -> [Action] {
         services[id.index]?.isChecked = true
+        if case .logger(let pair) = services[id.index]?.standing {
+            return examine(pair) + tell(id, .postponed, at: now)
+        }
         return list() + tell(id, .postponed, at: now)
     }
 
     mutating func noteLogger(_ id: ServiceID, at now: Moment) -> [Action] {
         services[id.index]?.isChecked = true
         guard case .main(let pair) = services[id.index]?.standing else { return [] }
-        return noteExamination(pair, true, at: now) + tell(id, .postponed, at: now)
+        return examine(pair) + tell(id, .postponed, at: now)
     }
 }

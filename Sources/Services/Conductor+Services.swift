@@ -97,7 +97,7 @@ extension Conductor {
         services[id.index]?.startError = errno
         if errno == 0 || errno == service.startError { return [] }
         if isRefusal { return [.say(.refused(service.name, errno: errno))] }
-        return [.say(.notStarted(service, errno: errno))]
+        return [.say(.notStarted(id, service, errno: errno))]
     }
 
     mutating func noteDeath(of pid: Int32, _ death: Death, at now: Moment) -> [Action] {
@@ -144,7 +144,7 @@ extension Conductor {
         var actions = forsake(id)
         guard let pair = pairs[id.index] else { return actions }
         if pair.isPresent {
-            let isAnew = pair.isLogged && !pair.hasWriter
+            let isAnew = pair.isLogged && !pair.hasWriter || pair.filling != nil
             pairs[id.index]?.restUntil = now.nanoseconds + (isAnew ? 0 : ScanState.interval)
         } else if pair.isIdle && !pair.isBeingCompleted {
             actions += forget(id)

@@ -87,7 +87,7 @@ public struct Conductor: Equatable, Sendable {
         case .notListed(let complaint): noteNoListing(complaint, at: now)
         case .inspected(let pair, let signature, let hasRun):
             noteInspection(pair, signature, hasRun, at: now)
-        case .examined(let pair, let isLogged): noteExamination(pair, isLogged, at: now)
+        case .examined(let pair, let log): noteExamination(pair, log, at: now)
         case .notExamined(let pair, let complaint): noteTrouble(pair, complaint, at: now)
         case .piped(let pair): notePipe(pair, at: now)
         case .notPiped(let pair, let complaint): noteTrouble(pair, complaint, at: now)
@@ -144,7 +144,7 @@ public struct Conductor: Equatable, Sendable {
             }
             actions += tell(ServiceID(index), .deadline, at: now)
         }
-        return actions + lookIfDue(at: now)
+        return actions + remindOfOldServices(at: now) + lookIfDue(at: now)
     }
 
     /// When to hand in `timePassed`, in nanoseconds of the clock that never goes back; nil for never.

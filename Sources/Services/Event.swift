@@ -12,6 +12,14 @@ public struct Complaint: Hashable, Sendable {
         self.text = text
         self.errno = errno
     }
+
+    /// Whether it need not be said after `other`: which step lacks a descriptor differs from time to time.
+    func isSameTrouble(as other: Complaint) -> Bool {
+        self == other || errno == other.errno && errno == Complaint.tooManyDescriptors
+    }
+
+    /// EMFILE.
+    private static let tooManyDescriptors: Int32 = 24
 }
 
 /// What the scan directory holds at one moment. Plain files, and names that begin with a dot, are left out.
@@ -44,7 +52,7 @@ public struct Listing: Equatable, Sendable {
     public let directory: FileID
     /// What it holds, in the kernel's order.
     public let entries: [Entry]
-    /// How many nanoseconds the listing took.
+    /// How many nanoseconds of processor time the listing took.
     public let cost: UInt64
     /// Whether every change to the directory will be reported.
     public let isWatched: Bool
@@ -101,8 +109,8 @@ public enum Event: Equatable, Sendable {
     /// What a directory that may still be filled looks like: a number that differs when anything in it differs, and
     /// whether there is a `run`.
     case inspected(PairID, signature: UInt64, hasRun: Bool)
-    /// An entry is the directory that it was, and has a `log`, or has none.
-    case examined(PairID, isLogged: Bool)
+    /// An entry is the directory that it was, and has this `log`, or has none.
+    case examined(PairID, log: FileID?)
     /// An entry cannot be looked at, or is another directory by now.
     case notExamined(PairID, Complaint?)
     /// The pipe is there.
@@ -119,7 +127,7 @@ public enum Event: Equatable, Sendable {
     case refused(ServiceID, errno: Int32)
     /// Too many children are on their way to become programs.
     case congested(ServiceID)
-    /// The service was not started: its name leads to another directory by now.
+    /// The service or logger was not started: its name leads to another directory by now.
     case displaced(ServiceID)
     /// The service was not started: its directory has a `log` now.
     case loggerAppeared(ServiceID)

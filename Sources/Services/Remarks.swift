@@ -11,12 +11,14 @@ extension Remark {
     }
 
     /// In the words of the original supervise, whose child it was that could not go on.
-    static func notStarted(_ service: Service, errno: Int32) -> Remark {
-        switch service.standing {
-        case .single: Remark(.fatal, "unable to start \(service.name)/run", errno: errno)
-        case .main, .logger: Remark(.warning, "unable to start \(service.name)/run", errno: errno)
-        case .command: Remark(.fatal, "unable to run \(service.name)", errno: errno)
-        }
+    static func notStarted(_ id: ServiceID, _ service: Service, errno: Int32) -> Remark {
+        let (severity, text): (Severity, ByteString) =
+            switch service.standing {
+            case .single: (.fatal, "unable to start \(service.name)/run")
+            case .main, .logger: (.warning, "unable to start \(service.name)/run")
+            case .command: (.fatal, "unable to run \(service.name)")
+            }
+        return Remark(severity, text, errno: errno, program: id)
     }
 
     static func replaced(_ name: ByteString, pid: Int32) -> Remark {

@@ -14,8 +14,11 @@ struct ServiceMachine: Equatable {
     static let interval: UInt64 = .seconds(1)
     /// How often the wait after the kernel refused a process doubles, from `interval`: up to 32 s.
     static let mostDoublings: UInt8 = 5
-    /// The wait while too many children are on their way to become programs.
+    /// The wait while too many children are on their way to become programs: short at first, since most programs
+    /// are found at once, and long when a file system holds them up.
     static let congestion: UInt64 = .milliseconds(2)
+    static let longCongestion: UInt64 = .milliseconds(100)
+    static let mostShortWaits: UInt8 = 50
 
     /// What it is.
     enum State: Equatable {
@@ -82,6 +85,7 @@ struct ServiceMachine: Equatable {
     /// Whether supervision is to end with the process.
     private(set) var isLeaving = false
     private var refusals: UInt8 = 0
+    private var congestions: UInt8 = 0
     private var earliestStart: UInt64 = 0
 
     /// A service that is to be up, or down, or to run once.
@@ -113,7 +117,7 @@ struct ServiceMachine: Equatable {
 
         case (.starting, .started(let pid)): return noteStart(of: pid, at: now)
         case (.starting, .refused): return noteRefusal(at: now)
-        case (.starting, .congested): return retry(at: now + ServiceMachine.congestion)
+        case (.starting, .congested): return noteCongestion(at: now)
         case (.starting, .postponed): return retry(at: now)
         case (_, .started), (_, .refused), (_, .congested), (_, .postponed): return []
 
@@ -186,9 +190,18 @@ struct ServiceMachine: Equatable {
         return [.writeStatus]
     }
 
+    private mutating func noteCongestion(at now: UInt64) -> [Effect] {
+        if congestions == ServiceMachine.mostShortWaits {
+            return retry(at: now + ServiceMachine.longCongestion)
+        }
+        congestions += 1
+        return retry(at: now + ServiceMachine.congestion)
+    }
+
     private mutating func noteStart(of pid: Int32, at now: UInt64) -> [Effect] {
         state = .up(pid: pid)
         refusals = 0
+        congestions = 0
         earliestStart = now + ServiceMachine.interval
         // It was told to go down while it was on its way.
         return wish == .down ? goDown() : [.writeStatus]
@@ -236,6 +249,7 @@ extension ServiceMachine {
         writer.write(isPaused)
         writer.write(isLeaving)
         writer.write(refusals)
+        writer.write(congestions)
         writer.write(earliestStart)
     }
 
@@ -256,6 +270,7 @@ extension ServiceMachine {
         isPaused = try reader.flag()
         isLeaving = try reader.flag()
         refusals = try reader.number()
+        congestions = try reader.number()
         earliestStart = try reader.number()
     }
 }

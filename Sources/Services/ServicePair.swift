@@ -13,8 +13,12 @@ struct ServicePair: Equatable {
     var isPresent = true
     /// Whether its name leads to another directory by now, so that it is to end.
     var isReplaced = false
+    /// When to say that it has not ended yet, once it is to.
+    var overdue: UInt64?
     /// Whether there is a logger.
     var isLogged = false
+    /// Which directory `log` was when it was last seen.
+    var log: FileID?
     /// Whether the service's end of the pipe is open here.
     var hasWriter = false
     /// Whether the logger's end of the pipe is open here.
@@ -42,11 +46,16 @@ struct ServicePair: Equatable {
         static let patience: UInt64 = .seconds(5)
 
         /// What it looked like the last time; nil before the first look.
-        var signature: UInt64?
+        var signature: UInt64? = nil
         /// When to look again.
         var nextLook: UInt64
         /// When to wait no longer.
         let limit: UInt64
+
+        /// One that is to be looked at for the first time now.
+        static func begun(at now: Moment) -> Filling {
+            Filling(nextLook: now.nanoseconds, limit: now.nanoseconds + patience)
+        }
     }
 
     /// Whether nothing of it is supervised.

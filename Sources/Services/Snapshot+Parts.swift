@@ -66,6 +66,8 @@ extension ServicePair {
         for flag in [isPresent, isReplaced, isLogged, hasWriter, hasReader, isBeingCompleted] {
             writer.write(flag)
         }
+        writer.write(overdue) { $0.write($1) }
+        writer.write(log) { $1.write(to: &$0) }
         writer.write(restUntil)
         writer.write(filling) {
             $0.write($1.signature) { $0.write($1) }
@@ -88,6 +90,10 @@ extension ServicePair {
         hasWriter = try reader.flag()
         hasReader = try reader.flag()
         isBeingCompleted = try reader.flag()
+        overdue = try reader.optional { (reader) throws(SnapshotError) in try reader.number() }
+        log = try reader.optional { (reader) throws(SnapshotError) in
+            try FileID(from: &reader)
+        }
         restUntil = try reader.number()
         filling = try reader.optional { (reader) throws(SnapshotError) in
             Filling(

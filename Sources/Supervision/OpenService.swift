@@ -35,6 +35,11 @@ final class OpenService {
         }
     }
 
+    /// Why `run` could not be executed, if the error number does not tell.
+    func explain(execFailure errno: Errno) -> ByteString? {
+        Linux.explain(execFailure: errno, path: "run", in: Directory(directory.place))
+    }
+
     /// Which directory is held. fstat(2).
     func identity() throws(SystemError) -> FileStatus.Identity {
         try status(of: directory.place.number).identity

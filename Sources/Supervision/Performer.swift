@@ -106,9 +106,19 @@ final class Performer {
         do throws(SystemError) {
             guard let place = try openEntry(name, identity) else { return .notExamined(pair, nil) }
             step = "unable to stat \(name)/log"
-            return .examined(pair, isLogged: try exists("log", in: Directory(place)))
+            return .examined(pair, log: try Performer.log(in: place))
         } catch {
             return notExamined(pair, step, error)
+        }
+    }
+
+    /// Which directory the `log` of an open entry is; nil when there is none.
+    private static func log(in place: borrowing Descriptor) throws(SystemError) -> FileID? {
+        do throws(SystemError) {
+            return FileID(try status(of: "log", in: Directory(place)).identity)
+        } catch {
+            if error.errno == .noEntry { return nil }
+            throw error
         }
     }
 
@@ -145,14 +155,13 @@ final class Performer {
     private func open(_ id: ServiceID, _ place: Place, _ name: ByteString) -> Event {
         do throws(Failure) {
             let directory = try openPlace(place, name)
+            // Else much would be done for nothing.
+            try checkRoom(directory.number, name)
             let isDown = try ServiceDirectory.isDown(directory, name: name)
             let isSingle = if case .path = place { true } else { false }
             let opened = try ServiceDirectory(
                 directory, name: name, fallback: isSingle ? .none : .uncontrolled)
-            if opened.highestNumber >= descriptorReserve {
-                throw Failure(
-                    "unable to start \(name): running too many services", .tooManyDescriptors)
-            }
+            try checkRoom(opened.highestNumber, name)
             let service = OpenService(name: name, place: place, directory: opened)
             if service.control == nil {
                 messages.warning(
@@ -164,6 +173,12 @@ final class Performer {
         } catch {
             return .notOpened(id, Complaint(error))
         }
+    }
+
+    /// Throws unless a descriptor of that number leaves the supervisor enough.
+    private func checkRoom(_ number: Int32, _ name: ByteString) throws(Failure) {
+        if number < descriptorReserve { return }
+        throw Failure("unable to start \(name): running too many services", .tooManyDescriptors)
     }
 
     private func openPlace(_ place: Place, _ name: ByteString) throws(Failure) -> Descriptor {
@@ -199,16 +214,24 @@ final class Performer {
     /// What has to be looked at before a service is started again: its name may lead elsewhere, its directory have a
     /// `log` now.
     private func obstacle(_ id: ServiceID, _ standing: Standing) -> Event? {
-        guard case .main(let pair) = standing, let scan, let service = service(id),
-            case .entry(let name, let identity) = service.place
-        else { return nil }
+        guard let scan, let service = service(id) else { return nil }
         do throws(SystemError) {
-            let now = try status(of: scan.path(of: name)).identity
-            if FileID(now) != identity { return .displaced(id) }
+            switch service.place {
+            case .entry(let name, let identity):
+                let now = try status(of: scan.path(of: name)).identity
+                if FileID(now) != identity { return .displaced(id) }
+            case .logger(let name, let identity):
+                // Where the service is another one, its logger has to read what is left.
+                guard let entry = try openEntry(name, identity) else { return nil }
+                let held = FileID(try service.identity())
+                if let now = try Performer.log(in: entry), now != held { return .displaced(id) }
+            case .path, .none: return nil
+            }
         } catch {
             // It was removed, which ends nothing by itself.
         }
-        return pipe(pair)?.writerNumber == nil && service.holds("log") ? .loggerAppeared(id) : nil
+        guard case .main(let pair) = standing, pipe(pair)?.writerNumber == nil else { return nil }
+        return service.holds("log") ? .loggerAppeared(id) : nil
     }
 
     private func setup(_ id: ServiceID, _ standing: Standing) -> ChildSetup {
@@ -268,11 +291,21 @@ final class Performer {
 
     private func say(_ remark: Remark) {
         let errno = remark.errno == 0 ? nil : Errno(remark.errno)
-        switch remark.severity {
-        case .information: messages.information(remark.text)
-        case .warning: messages.warning(remark.text, errno)
-        case .fatal: messages.report(Failure(remark.text, errno))
+        var text = remark.text
+        if let id = remark.program, let errno, let reason = explain(execFailure: errno, id) {
+            text.append(": \(reason)")
         }
+        switch remark.severity {
+        case .information: messages.information(text)
+        case .warning: messages.warning(text, errno)
+        case .fatal: messages.report(Failure(text, errno))
+        }
+    }
+
+    /// Why a service or the main command could not be executed, if the error number does not tell.
+    private func explain(execFailure errno: Errno, _ id: ServiceID) -> ByteString? {
+        if let service = service(id) { return service.explain(execFailure: errno) }
+        return configuration.command.flatMap { Linux.explain(execFailure: errno, of: $0) }
     }
 }
 

@@ -12,6 +12,8 @@ final class ScanDirectory {
     private var watch: DirectoryWatch?
     private var ownWatch: Int32 = -1
     private var parentWatch: Int32 = -1
+    /// The directory that it is in.
+    private let parent: ByteString
     /// Its name in the directory it is in; nil when that has no meaning, as for `.`.
     private let ownName: ByteString?
     /// Names that came by a rename since the last listing.
@@ -23,13 +25,8 @@ final class ScanDirectory {
     init(_ path: ByteString, _ messages: Messages) {
         self.path = path
         self.messages = messages
-        let (parent, name) = ScanDirectory.split(path)
-        ownName = name
-        do throws(SystemError) {
-            let watch = try DirectoryWatch()
-            if name != nil { parentWatch = try watch.add(parent) }
-            self.watch = consume watch
-        } catch { warn(error) }
+        (parent, ownName) = ScanDirectory.split(path)
+        do throws(SystemError) { watch = try DirectoryWatch() } catch { warn(error) }
     }
 
     /// The directory that a path's last name is in, and that name; nil when the path ends in `.` or `..`.
@@ -81,7 +78,7 @@ final class ScanDirectory {
 
     /// Reads the directory. Changes that come after this are reported by the watch.
     func list() throws(Failure) -> Listing {
-        let start = Instant.now
+        let start = Instant.ofProcessor
         let isWatched = addWatch()
         _ = drain()
         let directory: Descriptor
@@ -106,32 +103,42 @@ final class ScanDirectory {
             let isShared = try Linux.isShared(directory)
             return Listing(
                 directory: FileID(identity), entries: list,
-                cost: Instant.now.nanoseconds - start.nanoseconds,
+                cost: Instant.ofProcessor.nanoseconds - start.nanoseconds,
                 isWatched: isWatched && !isShared)
         } catch {
             throw error.explained("unable to read directory")
         }
     }
 
-    /// Watches the directory that has the path now; whether that is possible.
+    /// Watches the directory that has the path now, and the one that its name is in; whether that is possible.
     private func addWatch() -> Bool {
         switch watch {
         case .some(let watch):
             do throws(SystemError) {
-                let number = try watch.add(path)
-                if number != ownWatch && ownWatch >= 0 && ownWatch != parentWatch {
-                    // The kernel may have removed it with the directory.
-                    do throws(SystemError) { try watch.remove(ownWatch) } catch {}
-                }
-                ownWatch = number
+                if ownName != nil { parentWatch = try move(watch, parentWatch, to: parent) }
+                ownWatch = try move(watch, ownWatch, to: path)
                 return true
             } catch {
                 // What is not there cannot be watched; its absence is told elsewhere.
-                if error.errno != .noEntry && error.errno != .notDirectory { warn(error) }
+                let absences: [Errno] = [.noEntry, .notDirectory, .linkLoop]
+                if !absences.contains(error.errno) { warn(error) }
                 return false
             }
         case .none: return false
         }
+    }
+
+    /// Watches the directory that has a path now instead of the one that had it; returns the watch's number.
+    private func move(_ watch: borrowing DirectoryWatch, _ old: Int32, to path: ByteString)
+        throws(SystemError) -> Int32
+    {
+        let new = try watch.add(path)
+        // Two paths may lead to one directory.
+        if old >= 0 && new != old && [parentWatch, ownWatch].filter({ $0 == old }).count == 1 {
+            // The kernel may have removed it with the directory.
+            do throws(SystemError) { try watch.remove(old) } catch {}
+        }
+        return new
     }
 
     /// What a name names; nil for what is no service and will not become one by itself.

@@ -5,14 +5,21 @@ import Linux
 struct ServiceLook {
     /// A number that differs when anything in the directory, or in its `log`, differs.
     private(set) var signature: UInt64 = 0xcbf2_9ce4_8422_2325
-    /// Whether there is a `run`.
+    /// Whether there is a `run`, in `log` too if there is one.
     private(set) var hasRun = false
 
     /// Looks at the directory open as `place`.
     init(at place: borrowing Descriptor) throws(SystemError) {
         try add(".", in: Directory(place))
         hasRun = try exists("run", in: Directory(place))
-        if try exists("log", in: Directory(place)) { try add("log", in: Directory(place)) }
+        guard try exists("log", in: Directory(place)) else { return }
+        try add("log", in: Directory(place))
+        do throws(SystemError) {
+            let isLogComplete = try exists("log/run", in: Directory(place))
+            hasRun = hasRun && isLogComplete
+        } catch {
+            // It is no directory, which is told when it is to be supervised.
+        }
     }
 
     /// Adds a directory's entries, as many as a service directory has, and itself.

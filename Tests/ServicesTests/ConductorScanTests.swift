@@ -13,7 +13,7 @@ import Testing
         var script = Script()
         #expect(script.take(.began) == [.list])
         #expect(script.list([("a", 1)]) == [.examine(a, name: "a", Script.file(1))])
-        #expect(script.take(.examined(a, isLogged: true)) == [.makePipe(a)])
+        #expect(script.take(.examined(a, log: FileID(device: 2, inode: 1))) == [.makePipe(a)])
         #expect(
             script.take(.piped(a)) == [
                 .open(ServiceID(0), .logger(name: "a", Script.file(1)), name: "a/log"),
@@ -37,7 +37,7 @@ import Testing
         script.take(.began)
         script.list([("a", 1)])
         #expect(
-            script.take(.examined(a, isLogged: false)) == [
+            script.take(.examined(a, log: nil)) == [
                 .open(ServiceID(0), .entry(name: "a", Script.file(1)), name: "a")
             ])
         #expect(script.take(.opened(ServiceID(0), isDown: true)).withoutStatus == [])
@@ -98,7 +98,7 @@ import Testing
         var script = Script()
         script.take(.began)
         #expect(script.list([("a", 1)], isWhole: false) == [.examine(a, name: "a", Script.file(1))])
-        script.take(.examined(a, isLogged: false))
+        script.take(.examined(a, log: nil))
         script.take(.directoryChanged, at: 1000)
         #expect(
             script.list([("a", 1), ("b", 2)]) == [.examine(b, name: "b", Script.file(2))])
@@ -146,7 +146,7 @@ import Testing
             actions.deeds == [
                 .signal(pid: 100, .terminate), .signal(pid: 100, .continue),
             ])
-        #expect(script.deadline == nil, "the new one waits for an end, not for a time")
+        #expect(script.deadline == 10_000, "the new one waits for an end, not for a time")
         #expect(
             script.take(.died(pid: 100, Death(status: 15)), at: 8000).deeds == [
                 .close(ServiceID(0)), .examine(b, name: "a", Script.file(2)),
@@ -158,8 +158,8 @@ import Testing
         var script = Script()
         script.take(.began)
         script.list([("a", 1), ("b", 2)])
-        script.take(.examined(a, isLogged: false))
-        script.take(.examined(b, isLogged: false))
+        script.take(.examined(a, log: nil))
+        script.take(.examined(b, log: nil))
         script.take(.opened(ServiceID(0), isDown: true))
         script.take(.opened(ServiceID(1), isDown: false))
         script.take(.started(ServiceID(1), pid: 100))
@@ -177,7 +177,7 @@ import Testing
         script.take(.began)
         script.list([("a", 1), ("b", 2)])
         for (pair, pid) in [(a, 100), (b, 101)] as [(PairID, Int32)] {
-            script.take(.examined(pair, isLogged: false))
+            script.take(.examined(pair, log: nil))
             script.take(.opened(ServiceID(pair.index), isDown: false))
             script.take(.started(ServiceID(pair.index), pid: pid))
         }
@@ -239,7 +239,7 @@ import Testing
             script.take(.died(pid: 100, Death(status: 15))).deeds == [
                 .close(ServiceID(1)), .closeWriter(a), .examine(b, name: "a", Script.file(2)),
             ])
-        script.take(.examined(b, isLogged: false))
+        script.take(.examined(b, log: nil))
         #expect(
             script.take(.timePassed, at: 1000).deeds == [
                 .start(ServiceID(0), .logger(a), checks: true)
@@ -255,25 +255,73 @@ import Testing
         var script = Script.oneUp()
         #expect(script.take(.rescanAsked, at: 5000) == [.list])
         #expect(script.list([("a", 1)]) == [.examine(a, name: "a", Script.file(1))])
-        #expect(script.take(.examined(a, isLogged: true)) == [.makePipe(a)])
+        #expect(script.take(.examined(a, log: FileID(device: 2, inode: 1))) == [.makePipe(a)])
+        // Somebody may still be filling it.
+        #expect(script.take(.piped(a)) == [])
+        let look = Action.inspect(a, name: "a", Script.file(1))
+        #expect(script.take(.timePassed) == [look])
+        #expect(script.take(.inspected(a, signature: 1, hasRun: true)) == [])
+        #expect(script.deadline == 5200)
+        #expect(script.take(.timePassed, at: 5200) == [look])
         #expect(
-            script.take(.piped(a)) == [
+            script.take(.inspected(a, signature: 1, hasRun: true)) == [
+                .examine(a, name: "a", Script.file(1))
+            ])
+        #expect(
+            script.take(.examined(a, log: FileID(device: 2, inode: 1))) == [
                 .open(ServiceID(1), .logger(name: "a", Script.file(1)), name: "a/log")
             ])
+    }
+
+    @Test("A `log` that is another directory gets a new logger on the same pipe")
+    func replacedLog() {
+        var script = Script.onePairUp()
+        script.take(.rescanAsked, at: 5000)
+        #expect(script.list([("a", 1)]) == [.examine(a, name: "a", Script.file(1))])
+        let actions = script.take(.examined(a, log: FileID(device: 2, inode: 9)))
+        #expect(actions.deeds == [.signal(pid: 200, .terminate), .signal(pid: 200, .continue)])
+        #expect(
+            actions.remarks == [
+                "a/log is another directory now, ending the old service (pid 200) before starting the new"
+            ])
+        let look = Action.inspect(a, name: "a", Script.file(1))
+        #expect(
+            script.take(.died(pid: 200, Death(status: 0))).deeds == [.close(ServiceID(0)), look])
+        script.take(.inspected(a, signature: 1, hasRun: true))
+        #expect(script.take(.timePassed, at: 5200) == [look])
+        script.take(.inspected(a, signature: 1, hasRun: true))
+        #expect(
+            script.take(.examined(a, log: FileID(device: 2, inode: 9))) == [
+                .open(ServiceID(0), .logger(name: "a", Script.file(1)), name: "a/log")
+            ])
+    }
+
+    @Test("An old service that does not end is said once, after five seconds")
+    func overdue() {
+        var script = Script.oneUp()
+        script.list([("a", 2)])
+        #expect(script.deadline == 5000)
+        #expect(
+            script.take(.timePassed, at: 5000).remarks == [
+                "the old a (pid 100) has not ended yet, the new one waits for it"
+            ])
+        #expect(script.deadline == nil)
     }
 
     @Test("A `log` that was added is found at the next start, which waits for it")
     func logAtStart() {
         var script = Script.oneUp()
         script.take(.died(pid: 100, Death(status: 0)), at: 5000)
-        #expect(script.take(.loggerAppeared(ServiceID(0))).deeds == [.makePipe(a)])
-        #expect(
-            script.take(.piped(a)) == [
-                .open(ServiceID(1), .logger(name: "a", Script.file(1)), name: "a/log")
-            ])
+        let look = Action.examine(a, name: "a", Script.file(1))
+        #expect(script.take(.loggerAppeared(ServiceID(0))).deeds == [look])
+        #expect(script.take(.examined(a, log: FileID(device: 2, inode: 1))) == [.makePipe(a)])
+        #expect(script.take(.piped(a)) == [])
         #expect(script.deadline == 5000)
         #expect(
-            script.take(.timePassed) == [.start(ServiceID(0), .main(a), checks: false)])
+            script.take(.timePassed) == [
+                .start(ServiceID(0), .main(a), checks: false),
+                .inspect(a, name: "a", Script.file(1)),
+            ])
     }
 
     @Test("A start that was refused looks again")
@@ -281,6 +329,7 @@ import Testing
         var script = Script.oneUp()
         script.take(.died(pid: 100, Death(status: 0)), at: 5000)
         script.take(.loggerAppeared(ServiceID(0)))
+        script.take(.examined(a, log: FileID(device: 2, inode: 1)))
         script.take(.notPiped(a, Complaint("unable to create pipe", errno: 24)))
         #expect(script.take(.timePassed) == [.start(ServiceID(0), .main(a), checks: false)])
         script.take(.refused(ServiceID(0), errno: 11))
@@ -357,14 +406,14 @@ import Testing
         script.take(.began)
         script.list([("a", 1)])
         let complaint = Complaint("unable to acquire a/supervise/lock", errno: 11)
-        script.take(.examined(a, isLogged: false))
+        script.take(.examined(a, log: nil))
         #expect(
             script.take(.notOpened(ServiceID(0), complaint)).remarks == [
                 "unable to acquire a/supervise/lock"
             ])
         #expect(script.deadline == 5000)
         #expect(script.take(.timePassed, at: 5000) == [.examine(a, name: "a", Script.file(1))])
-        script.take(.examined(a, isLogged: false))
+        script.take(.examined(a, log: nil))
         #expect(script.take(.notOpened(ServiceID(0), complaint)) == [])
         script.take(.timePassed, at: 10_000)
         #expect(
@@ -408,13 +457,13 @@ import Testing
         script.take(.directoryChanged, at: 6000)
         let look = Action.examine(a, name: "a", Script.file(1))
         #expect(script.list([("a", 1)]) == [look])
-        #expect(script.take(.examined(a, isLogged: true)) == [])
+        #expect(script.take(.examined(a, log: FileID(device: 2, inode: 1))) == [])
         #expect(script.deadline == 11_000)
         #expect(
             script.take(.died(pid: 200, Death(status: 0)), at: 7000).deeds == [
                 .close(ServiceID(0)), look,
             ])
-        #expect(script.take(.examined(a, isLogged: true)) == [.makePipe(a)])
+        #expect(script.take(.examined(a, log: FileID(device: 2, inode: 1))) == [.makePipe(a)])
     }
 
     @Test("An entry that vanishes while its pipe is made leaves no pipe")
@@ -422,7 +471,7 @@ import Testing
         var script = Script()
         script.take(.began)
         script.list([("a", 1)])
-        script.take(.examined(a, isLogged: true))
+        script.take(.examined(a, log: FileID(device: 2, inode: 1)))
         script.list([])
         #expect(script.take(.piped(a)) == [.closeWriter(a), .closeReader(a)])
         #expect(script.conductor.pairs.isEmpty)

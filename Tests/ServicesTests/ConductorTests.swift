@@ -144,7 +144,7 @@ import Testing
         var script = Script(command: "c", reachesOthers: true)
         script.take(.began)
         script.list([("a", 1)])
-        script.take(.examined(a, isLogged: false))
+        script.take(.examined(a, log: nil))
         script.take(.opened(ServiceID(1), isDown: false))
         script.take(.refused(ServiceID(0), errno: 11))
         #expect(
@@ -158,7 +158,7 @@ import Testing
         var script = Script(command: "c", reachesOthers: true)
         script.take(.began)
         script.list([("a", 1)])
-        script.take(.examined(a, isLogged: false))
+        script.take(.examined(a, log: nil))
         script.take(.refused(ServiceID(0), errno: 11))
         #expect(
             script.take(.opened(ServiceID(1), isDown: false)).deeds == [.close(ServiceID(1))])

@@ -60,7 +60,7 @@ struct Script {
         var script = Script()
         script.take(.began)
         script.list([("a", 1)])
-        script.take(.examined(PairID(0), isLogged: false))
+        script.take(.examined(PairID(0), log: nil))
         script.take(.opened(ServiceID(0), isDown: false))
         script.take(.started(ServiceID(0), pid: 100))
         return script
@@ -71,7 +71,7 @@ struct Script {
         var script = Script(reachesOthers: reachesOthers)
         script.take(.began)
         script.list([("a", 1)])
-        script.take(.examined(PairID(0), isLogged: true))
+        script.take(.examined(PairID(0), log: FileID(device: 2, inode: 1)))
         script.take(.piped(PairID(0)))
         script.take(.opened(ServiceID(0), isDown: false))
         script.take(.opened(ServiceID(1), isDown: false))

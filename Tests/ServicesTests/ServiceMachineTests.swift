@@ -267,6 +267,25 @@ private let signalCommands: [(Command, ServiceSignal)] = [
         #expect(machine.deadline == now + 2 * second, "a start makes the wait short again")
     }
 
+    @Test("While others are on their way it asks often at first, and then seldom")
+    func congestion() {
+        var machine = StartState.starting.machine
+        var now: UInt64 = 0
+        var waits: [UInt64] = []
+        for _ in 0..<60 {
+            _ = machine.handle(.congested, at: now)
+            guard let due = machine.deadline else { break }
+            waits.append((due - now) / 1_000_000)
+            now = due
+            #expect(machine.handle(.deadline, at: now) == [.start])
+        }
+        #expect(waits == [UInt64](repeating: 2, count: 50) + [UInt64](repeating: 100, count: 10))
+        _ = machine.handle(.started(pid: 7), at: now)
+        _ = machine.handle(.ended, at: now + second)
+        _ = machine.handle(.congested, at: now + second)
+        #expect(machine.deadline == now + second + 2_000_000)
+    }
+
     @Test("What is asked between a start and its outcome is done with it")
     func askedWhileStarting() {
         var machine = StartState.starting.machine

@@ -128,7 +128,8 @@ private let shapes: [Conductor] = {
         for index in 0..<4 {
             events += [
                 .commanded(ServiceID(index), .pause), .commanded(ServiceID(index), .exit),
-                .started(ServiceID(index), pid: 9), .examined(PairID(index), isLogged: true),
+                .started(ServiceID(index), pid: 9),
+                .examined(PairID(index), log: FileID(device: 2, inode: 1)),
                 .piped(PairID(index)), .opened(ServiceID(index), isDown: false),
             ]
         }

@@ -223,7 +223,8 @@ extension World {
             return .notExamined(pair, Complaint("unable to stat \(name)/log", errno: 5))
         }
         files.directories[Int(identity.inode)]?.lastExamined = now
-        return .examined(pair, isLogged: directory.hasLog)
+        let log = FileID(device: identity.device + 1, inode: identity.inode)
+        return .examined(pair, log: directory.hasLog ? log : nil)
     }
 
     /// The directory under a name, if it is still the same one.

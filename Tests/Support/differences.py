@@ -40,6 +40,12 @@ DIFFERENCES = {
     "supervise": {
         "supervise: control is a directory":
             "says that it is no FIFO; the original, that it cannot be written",
+        "supervise: odd bytes in the name": _VISIBLE,
+        "supervise: run names an interpreter that is not there":
+            "the line names the interpreter, since run itself is there",
+    },
+    "svscan": {
+        "svscan: odd bytes in the name": _VISIBLE,
     },
     "svc": {
         "svc: name with newline and odd bytes": _VISIBLE,

@@ -4,6 +4,7 @@ import contextlib
 import os
 import pathlib
 import re
+import signal
 import subprocess
 import time
 
@@ -133,6 +134,17 @@ def children(pid):
             pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
+def descendants(pid):
+    """The children of a process, theirs, and so on, each stopped before its own are counted, so that
+    there is an end to them."""
+    found = []
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        for child in children(pid):
+            os.kill(child, signal.SIGSTOP)
+            found += [child, *descendants(child)]
+    return found
+
+
 def is_gone(pid):
     return process_state(pid) in (None, "Z")
 
@@ -150,8 +162,8 @@ def group_members(group):
 
 @contextlib.contextmanager
 def supervisor(*command, **options):
-    """svscan or supervise in a process group of its own, which is killed after: also what the
-    supervisor left behind."""
+    """svscan, supervise or init in a process group of its own, which is killed after: also what the
+    supervisor left behind, and services in sessions of their own."""
     options.setdefault("env", environment())
     process = subprocess.Popen([str(word) for word in command], start_new_session=True,
                                stderr=subprocess.PIPE, **options)
@@ -160,7 +172,13 @@ def supervisor(*command, **options):
         yield process
     finally:
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, 9)
+            # So that it starts and reaps nothing while it is killed with all that is below it.
+            os.kill(process.pid, signal.SIGSTOP)
+            for pid in descendants(process.pid):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         # A child that has not come to its exec yet holds what the supervisor held, the lock too.
         wait_for(lambda: not group_members(process.pid), "the end of the group")

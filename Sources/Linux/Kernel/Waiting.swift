@@ -51,6 +51,23 @@ public func pause(seconds: Int) {
     }
 }
 
+/// Writes `bytes`, or only some of them, or none where that would take long. What others write to a socket at the same
+/// time makes no difference; anything else is to be open so that writing does not wait, or they may take the room that
+/// was found. send(2), write(2).
+public func writeWithoutWaiting(_ descriptor: Int32, _ bytes: [UInt8]) throws(SystemError) {
+    do throws(SystemError) {
+        _ = try Kernel.call("send") {
+            bytes.withUnsafeBytes {
+                CLinux.send(
+                    descriptor, $0.baseAddress, $0.count, Int32(MSG_DONTWAIT) | Int32(MSG_NOSIGNAL))
+            }
+        }
+    } catch {
+        if error.errno != .notSocket { throw error }
+        if hasRoom(descriptor) { try writeAll(descriptor, bytes) }
+    }
+}
+
 /// Whether something can be written to `descriptor` without waiting: a pipe that can be written to has room
 /// for a page. poll(2).
 public func hasRoom(_ descriptor: Int32) -> Bool {

@@ -14,7 +14,7 @@ public final class ProgramStarter {
     private let room: Int
     private var slots: [Slot] = []
 
-    /// Starts `program`, at most `count` children at a time being on their way, each with `room` bytes for
+    /// Starts `program`, at most `count` children at a time being on their way for less than a tenth of a second, each with `room` bytes for
     /// what is particular to it. Without edits of the environment nearly none are needed.
     public init(_ program: PreparedProgram, count: Int = 16, room: Int = 8192) {
         self.program = program
@@ -47,10 +47,13 @@ public final class ProgramStarter {
         return slots[index].pid
     }
 
-    /// A slot is made when so many children are on their way for the first time.
+    /// A slot is made when so many children are on their way for the first time. Those that a file system holds
+    /// up do not count: what can be run is run meanwhile.
     private func freeSlot() -> Int? {
         if let index = slots.firstIndex(where: { $0.isFree }) { return index }
-        guard slots.count < limit, let slot = Slot(room: room) else { return nil }
+        let now = Instant.now
+        let prompt = slots.filter { now < $0.started.advanced(milliseconds: 100) }
+        guard prompt.count < limit, let slot = Slot(room: room) else { return nil }
         slots.append(slot)
         return slots.count - 1
     }
@@ -76,6 +79,8 @@ private struct Slot {
     private let dataSize: Int
     let request: UnsafeMutablePointer<cl_spawn_request>
     var pid: ProcessID = 0
+    /// When the child was started.
+    private(set) var started = Instant.now
 
     /// The memory is never freed: the program that starts others does so for as long as it runs. Nil when
     /// there is none.
@@ -88,7 +93,8 @@ private struct Slot {
     }
 
     /// Starts the child that has been prepared. clone(2).
-    func start() throws(SystemError) -> ProcessID {
+    mutating func start() throws(SystemError) -> ProcessID {
+        started = Instant.now
         // No handler of ours may run in the child while it shares our memory.
         let blocked = try SignalSet.all.block()
         let result = Result { () throws(SystemError) -> ProcessID in
