@@ -135,11 +135,14 @@ class TestSteps:
             (path / "run").write_text("#!/bin/sh\nexec sleep 1000\n")
             (path / "run").chmod(0o755)
             start = boot_time()
-
-            def touch():
-                (path / "busy").write_text(str(time.monotonic_ns()))
-                return supervised(path)
-            wait_for(touch, "supervision")
+            # A process of its own, so that nothing but a change every few milliseconds keeps it busy.
+            with subprocess.Popen(["/usr/bin/python3", "-c", "import time\nwhile True:\n"
+                                   "  open('busy', 'a').write('x'); time.sleep(0.005)"],
+                                  cwd=path) as writer:
+                try:
+                    wait_for(lambda: supervised(path), "supervision")
+                finally:
+                    writer.kill()
             assert 4 < started(wait_up(path)) - start < 8
 
     def test_one_without_run_is_taken_after_five_seconds_and_tried_again(self, scan):

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import time
 
-from apus import BIN, environment, run, wait_for
+from apus import BIN, REFERENCE, environment, run, wait_for
 
 # Writes the name of each signal it gets into the file `got`; ends by TERM.
 SIGNALS = """
@@ -41,9 +41,11 @@ def lay(path, script="exec sleep 1000", log=None, down=False, interpreter="/bin/
 
 
 def svstat(path, tools=BIN):
-    """The line of svstat without the name."""
+    """The line of svstat without the name, of which ours shows odd bytes in the manner of C."""
     line = run(tools / "svstat", path).stdout
-    prefix = os.fsencode(path) + b": "
+    escaped = "".join(chr(byte) if 32 <= byte < 127 else {10: "\\n"}.get(byte, f"\\x{byte:02x}")
+                      for byte in os.fsencode(path))
+    prefix = os.fsencode(path if tools == REFERENCE else escaped) + b": "
     assert line.startswith(prefix) and line.endswith(b"\n"), line
     return line[len(prefix):-1].decode()
 
