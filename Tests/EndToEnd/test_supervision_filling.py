@@ -185,9 +185,13 @@ class TestComplete:
     def test_what_is_there_at_the_start_is_taken_as_it_is(self, scan):
         for number in range(3):
             lay(scan / f"s{number}", log="exec cat")
-        start = boot_time()
-        with supervisor(SVSCAN, scan):
-            assert min(started(wait_up(scan / f"s{number}")) - start for number in range(3)) < 0.2
+        took = []
+        for _ in range(6):
+            with supervisor(SVSCAN, scan) as process:
+                took += [started(wait_up(scan / f"s{number}")) - started(process.pid)
+                         for number in range(3)]
+        # The machine may be busy; the supervisor is not.
+        assert min(took) < 0.15, took
 
 
 class TestLaterLogger:
