@@ -60,8 +60,9 @@ fuzz: build fuzzer
 
 # Ten million random events through the simulated system; EVENTS and APUS_SIMULATION_SEED may be given.
 soak:
-	APUS_SIMULATION_EVENTS=$(EVENTS) swift test -c release -Xswiftc -enable-testing --scratch-path .build-soak \
-		--filter SimulationTests
+	Scripts/services-package build/services
+	cd build/services && APUS_SIMULATION_EVENTS=$(EVENTS) swift test -c release -Xswiftc -enable-testing \
+		--scratch-path .build-soak --filter SimulationTests
 
 # Planted faults, each of which a test must catch.
 mutants:
@@ -85,4 +86,4 @@ install: build
 		install -m 644 $$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/ || exit; done
 
 clean:
-	rm -rf build .build .build-fuzz .build-soak .build-static
+	rm -rf build .build .build-fuzz .build-static

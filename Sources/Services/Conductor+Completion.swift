@@ -73,7 +73,7 @@ extension Conductor {
             pairs[id.index]?.restUntil = now.nanoseconds + ScanState.interval
             return []
         }
-        return [.makePipe(id)]
+        return closeReader(of: id) + [.makePipe(id)]
     }
 
     /// Ends a logger whose name leads to another directory. The next one reads on where it stopped.

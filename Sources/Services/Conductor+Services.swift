@@ -196,7 +196,7 @@ extension Conductor {
         guard case .logger(let pair) = services[id.index]?.standing,
             let machine = services[id.index]?.machine
         else { return [] }
-        let isLast = stop != nil || pairs[pair.index]?.isReplaced == true
+        let isLast = stop != nil || pairs[pair.index]?.hasWriter == false
         if isLast, pairs[pair.index]?.service == nil, machine.pid != 0, !machine.isLeaving {
             return endInput(of: pair, at: now)
         }

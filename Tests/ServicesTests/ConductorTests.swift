@@ -215,12 +215,32 @@ import Testing
         #expect(script.take(.noChildrenLeft) == [.end(.exit, exitCode: 137)])
     }
 
+    @Test("Asked again, it kills the services at once, and then everything")
+    func hurried() {
+        var script = Script.onePairUp(reachesOthers: true)
+        script.take(.stopAsked(.exit, signal: .terminate))
+        #expect(
+            script.take(.stopAsked(.reboot, signal: .terminate), at: 1000).deeds == [
+                .signal(pid: 100, .kill)
+            ])
+        script.take(.died(pid: 100, Death(status: 9)), at: 1100)
+        #expect(
+            script.take(.stopAsked(.reboot, signal: .terminate), at: 1200).deeds == [
+                .signalOthers([.kill], sparing: [200]), .signal(pid: 200, .terminate),
+                .signal(pid: 200, .continue), .signal(pid: 200, .kill),
+                .signalOthers([.kill], sparing: []),
+            ])
+        script.take(.died(pid: 200, Death(status: 9)))
+        #expect(script.take(.noChildrenLeft) == [.end(.reboot, exitCode: 137)])
+    }
+
     @Test("What ignores everything is killed at the limit, and left half a second later")
     func everythingIgnored() {
         var script = Script.onePairUp(reachesOthers: true)
         script.take(.stopAsked(.halt, signal: .terminate))
         var log: [UInt64: [Action]] = [:]
-        while let deadline = script.deadline, deadline < 20_000 {
+        for _ in 0..<20 {
+            guard let deadline = script.deadline else { break }
             log[deadline] = script.take(.timePassed, at: deadline).deeds
         }
         #expect(
@@ -255,6 +275,21 @@ import Testing
         script.take(.started(ServiceID(0), pid: 201))
         script.take(.died(pid: 201, Death(status: 0)))
         #expect(script.take(.noChildrenLeft) == [.end(.exit, exitCode: 0)])
+    }
+
+    @Test("A logger whose service was told to exit before ends with the stop")
+    func loggerWithoutService() {
+        var script = Script.onePairUp()
+        for command in [Command.down, .exit] { script.take(.commanded(ServiceID(1), command)) }
+        script.take(.died(pid: 100, Death(status: 15)), at: 1000)
+        #expect(
+            script.take(.stopAsked(.exit, signal: .terminate)).deeds == [
+                .expectChildren, .closeWriter(a), .closeReader(a),
+            ])
+        #expect(
+            script.take(.died(pid: 200, Death(status: 0))).deeds == [
+                .close(ServiceID(0)), .end(.exit, exitCode: 0),
+            ])
     }
 
     @Test("A logger that is just being started is not killed with the others")

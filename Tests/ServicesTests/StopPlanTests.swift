@@ -133,9 +133,9 @@ import Testing
                 start: 0,
                 .init(limit: seconds(limit), reserve: seconds(reserve), reachesOthers: true))
             var now: UInt64 = 0
-            while let deadline = plan.deadline {
+            while let deadline = plan.deadline, now <= seconds(20) {
                 #expect(deadline <= seconds(limit + 0.5))
-                now = max(now, deadline)
+                now = max(now + 1_000_000, deadline)
                 _ = plan.advance(left(true, true), at: now)
             }
         }
@@ -150,12 +150,13 @@ import Testing
             var services = Int.random(in: 0...3, using: &generator)
             var loggers = Int.random(in: 0...3, using: &generator)
             var steps: [StopPlan.Step] = []
-            while let deadline = plan.deadline {
+            while let deadline = plan.deadline, now <= seconds(120) {
                 steps += plan.advance(left(services > 0, loggers > 0), at: now)
                 if steps.last == .end { break }
                 if Bool.random(using: &generator) { services = max(0, services - 1) }
                 if Bool.random(using: &generator) { loggers = max(0, loggers - 1) }
-                now = max(now, Bool.random(using: &generator) ? deadline : now + seconds(0.1))
+                let step = Bool.random(using: &generator) ? seconds(0.001) : seconds(0.1)
+                now = max(now + step, Bool.random(using: &generator) ? deadline : 0)
             }
             #expect(steps.last == .end)
             #expect(steps.count { $0 == .end } == 1)

@@ -185,6 +185,10 @@ extension World {
                     && (conductor.pairs[index]?.hasReader ?? false)
                         == (pipe?.isReaderOpen ?? false),
                 "an end of a pipe is open, or is not")
+            guard stop != nil, pipe?.isWriterOpen == true else { continue }
+            try require(
+                services.contains { $0?.standing == .main(PairID(index)) },
+                "a logger will never see the end of its input")
         }
     }
 
@@ -231,12 +235,20 @@ extension World {
                     && !(conductor.pairs.places.contains {
                         $0?.identity.inode == UInt64(inode) && $0?.hasWriter == true
                     })
+                || (files.directories[inode]?.lastClosed).map { now < $0 + 5 * World.second }
+                    ?? false
             try require(isSupervised || waits, "\(SimulatedFiles.names[name]) is not supervised")
             try require(
                 logger != nil || files.directories[inode]?.hasLog == false || waits,
                 "\(SimulatedFiles.names[name]) has no logger")
         }
         for case .some(let service) in services {
+            if case .logger(let pair) = service.standing, let pipe = pipeOfPair[pair.index],
+                let index = index(of: service.process)
+            {
+                let isStuck = processes[index].isStopped || processes[index].hangsUntil > now
+                try require(hasWriter(pipe) || isStuck, "a logger goes on without input")
+            }
             try require(
                 service.process != 0 || !service.mayStart || service.due != nil, "is not up")
         }

@@ -15,7 +15,12 @@ extension World {
         case .closeReader(let pair): try closeReader(pair)
         case .open(let id, let place, _): return try open(id, place)
         case .close(let id):
-            try require(service(id) != nil, "closes a service that is not open")
+            guard let service = service(id) else {
+                throw BrokenInvariant(description: "closes a service that is not open")
+            }
+            if files.directories.indices.contains(service.inode) {
+                files.directories[service.inode]?.lastClosed = now
+            }
             services[id.index] = nil
         case .start(let id, let standing, let checks): return try start(id, standing, checks)
         case .signal(let pid, let signal):

@@ -24,6 +24,8 @@ struct SimulatedDirectory {
     var isTakenAsItIs = false
     /// Whether it was taken for complete.
     var isSettled = false
+    /// When it was last supervised.
+    var lastClosed: UInt64?
     /// When the conductor last learned whether it has a `log`.
     var lastExamined: UInt64 = 0
     /// The number of the next byte that its service writes, and of the next one that its logger has to read.
@@ -111,6 +113,15 @@ extension World {
         switch change {
         case .make where files.entries[name] == nil:
             try put(files.make(hasRun: other % 2 == 0, isWhole: false, isHeld, at: now), at: name)
+        case .linkAgain:
+            // A service that goes on without its name gets one.
+            let open = services.compactMap { $0?.inode }.filter {
+                files.directories.indices.contains($0)
+            }
+            if let inode = open.first(where: { !files.entries.contains(.directory($0)) }) {
+                files.directories[inode]?.isWhole = true
+                try put(inode, at: name)
+            }
         case .link where files.entries[name] == nil: try put(newDirectory(other), at: name)
         case .make, .link, .replace:
             let entry = SimulatedEntry.directory(newDirectory(other))

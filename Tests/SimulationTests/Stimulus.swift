@@ -41,7 +41,8 @@ enum Stimulus: Equatable {
 
 /// What may happen to the scan directory and to what is in it.
 enum FileChange: CaseIterable {
-    case make, link, fill, addLog, removeLog, addDown, removeDown, remove, replace, rename, alias,
+    case make, link, linkAgain, fill, addLog, removeLog, addDown, removeDown, remove, replace,
+        rename, alias,
         dangle
     case breakEntry, mendEntry, lock, unlock, vanish, appear, replaceAll, watch, unwatch
 }
@@ -90,6 +91,13 @@ extension Schedule {
         while stimuli.count < length {
             stimuli.append(Stimulus(&random, isCalm: calm))
         }
+        // A stop in which much happens, and that is asked for again.
+        for _ in 0..<random.below(3) {
+            let processes = 0..<Int(random.below(4))
+            stimuli += processes.map { .ignore(process: $0, true) }
+            stimuli.append(.stop(random.index, signal: random.pick([2, 15])))
+            for _ in 0..<random.below(8) { stimuli.append(Stimulus(&random, isCalm: calm)) }
+        }
     }
 }
 
@@ -129,7 +137,8 @@ extension Stimulus {
 extension FileChange {
     /// What administrators and installers do.
     static let common: [FileChange] = [
-        .make, .make, .link, .link, .fill, .fill, .fill, .addLog, .addDown, .removeDown, .remove,
+        .make, .make, .link, .link, .linkAgain, .fill, .fill, .fill, .addLog, .addDown, .removeDown,
+        .remove,
         .remove, .replace, .replace, .replace, .rename, .alias,
     ]
     /// What happens on a bad day.
