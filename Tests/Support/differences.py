@@ -81,6 +81,9 @@ DIFFERENCES = {
         "tai64nlocal: the input ends within a label": "the original drops the label",
     },
     "tcprules": {
+        "trailing-cr": _VISIBLE,
+        "trailing-vertical-tab": _VISIBLE,
+        "bad-not-utf8": _VISIBLE,
         "cidr": "an IPv4 prefix in slash notation becomes the dotted prefixes it consists of",
         "cidr-length-33": "a prefix that cannot be is an error, not a rule that never matches",
         "ipv6": "an IPv6 address in brackets is an address",
@@ -98,6 +101,7 @@ DIFFERENCES = {
         "check-fifo": "what is no file is no database; the original waits for a writer",
     },
     "tcpserver": {
+        "port-not-utf8": _VISIBLE,
         "long-option": "a word that begins with two dashes is an option; the original skips it",
         "ipv6-host": "IPv6 addresses can be listened on",
     },
