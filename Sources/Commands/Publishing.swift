@@ -11,7 +11,8 @@ public func createFile(_ path: ByteString) throws(Failure) -> Descriptor {
         // A device or a directory is there by mistake, and stays.
         let leftover = try status(of: path, followLinks: false)
         guard leftover.isRegular || leftover.isLink else {
-            throw SystemError("open", .exists, subject: path)
+            throw SystemError(
+                "open", leftover.isDirectory ? .isDirectory : .exists, subject: path)
         }
         try removeFile(path)
         return try openFile(path, .createNew)
