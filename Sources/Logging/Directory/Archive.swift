@@ -58,44 +58,48 @@ struct Archive {
     /// allows, `current` among them.
     func finish(_ file: ByteString, _ code: Code) throws(Retry.GivenUp) {
         let archived = try retry.untilDone("unable to archive \(path)/\(file)") {
-            () throws(SystemError) -> ByteString? in
+            () throws(SystemError) -> (name: ByteString, among: ArchiveSurvey)? in
             guard let found = try statusIfAny(file) else { return nil }
             return try archive(file, found, code)
         }
-        if let archived { try removeOldest(but: archived) }
+        if let archived { try removeOldest(of: archived.among, but: archived.name) }
     }
 
-    /// Renames `file` and returns its name in the archive.
+    /// Renames `file` and returns its name in the archive, with the others there.
     private func archive(_ file: ByteString, _ found: FileStatus, _ code: Code)
-        throws(SystemError) -> ByteString
+        throws(SystemError) -> (name: ByteString, among: ArchiveSurvey)
     {
-        let survey = try ArchiveSurvey(of: place)
+        var survey = try ArchiveSurvey(of: place)
         // Other members of the family link and unlink. A crash between leaves a file with two names.
         if found.links > 1, let newest = survey.newest?.name,
             try statusIfAny(newest)?.identity == found.identity
         {
             try removeFile(file, in: place)
-            return newest
+            return (newest, survey)
         }
         let label = survey.label(at: LogEngine.currentTime())
         let name = ByteString(label.text + [UInt8(ascii: "."), code.rawValue])
         try rename(file, to: name, in: place)
-        return name
+        survey.add(name)
+        return (name, survey)
     }
 
     /// Removes the oldest files while there are too many, never the one just archived. What cannot be
     /// removed is no reason to keep lines waiting, and is tried again with the next file.
-    private func removeOldest(but newest: ByteString) throws(Retry.GivenUp) {
-        while true {
-            let survey = try retry.untilDone("unable to read \(path)") { () throws(SystemError) in
-                try ArchiveSurvey(of: place)
-            }
-            // `current` is one of the files that are counted.
-            guard survey.count >= count else { return }
+    private func removeOldest(of found: ArchiveSurvey, but newest: ByteString)
+        throws(Retry.GivenUp)
+    {
+        var survey = found
+        // `current` is one of the files that are counted.
+        while survey.count >= count {
             let excess = survey.count - Int(count) + 1
             let candidates = survey.oldest.prefix(excess).filter { $0 != newest }
             let failures = candidates.count { !remove($0) }
             if excess <= candidates.count || failures == candidates.count { return }
+            // There are more than one look names.
+            survey = try retry.untilDone("unable to read \(path)") { () throws(SystemError) in
+                try ArchiveSurvey(of: place)
+            }
         }
     }
 
