@@ -628,7 +628,8 @@ class TestManyArchives:
             (tmp_path / f"d/@40000000{number:016x}.s").touch()
         with logger("n1000000", "./d", cwd=tmp_path) as log:
             log.write(b"x\n")
-            wait_for(lambda: (tmp_path / "d/current").read_bytes(), "the line")
+            current = tmp_path / "d/current"
+            wait_for(lambda: current.exists() and current.read_bytes(), "the line")
             before = log.status("VmHWM")
             log.process.send_signal(signal.SIGALRM)
             wait_for(lambda: len(os.listdir(tmp_path / "d")) == 20_004, "the rotation")
@@ -638,7 +639,7 @@ class TestManyArchives:
         assert done.returncode == 0
         with logger("n10", "./d", cwd=tmp_path) as log:
             log.write(b"y\n")
-            wait_for(lambda: (tmp_path / "d/current").read_bytes(), "the line")
+            wait_for(lambda: current.exists() and current.read_bytes(), "the line")
             log.process.send_signal(signal.SIGALRM)
             wait_for(lambda: len(files(tmp_path / "d")) == 10, "as many files as are allowed")
             assert log.end() == 0

@@ -139,13 +139,14 @@ private func takeScript(_ bytes: [UInt8]) {
             expected.append(.keep(files))
             files += 1
         case "s":
-            let digits = value.prefix { (48...57).contains($0) }
-            // More digits than this are more than any size.
+            let digits = value.prefix { (48...57).contains($0) }.drop { $0 == 48 }
+            // More digits than this may wrap.
             if digits.count < 18 {
                 let number = digits.reduce(0) { $0 * 10 + Int($1 - 48) }
                 size = min(max(number, 4096), 16_777_215)
+            } else {
+                size = -1
             }
-            if digits.drop(while: { $0 == 48 }).count >= 18 { size = -1 }
         case ".", "/":
             let settings = script.directories[directories]
             precondition(settings.path == word, "another directory")
