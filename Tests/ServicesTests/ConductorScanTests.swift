@@ -284,7 +284,10 @@ import Testing
             script.take(.commanded(ServiceID(0), .exit)).deeds == [
                 .close(ServiceID(0)), .examine(a, name: "a", Script.file(1)),
             ])
-        #expect(script.take(.examined(a, log: FileID(device: 2, inode: 1))) == [.closeReader(a), .makePipe(a)])
+        #expect(
+            script.take(.examined(a, log: FileID(device: 2, inode: 1))) == [
+                .closeReader(a), .makePipe(a),
+            ])
     }
 
     // MARK: - A log that comes later
@@ -502,7 +505,10 @@ import Testing
             script.take(.died(pid: 200, Death(status: 0)), at: 7000).deeds == [
                 .close(ServiceID(0)), look,
             ])
-        #expect(script.take(.examined(a, log: FileID(device: 2, inode: 1))) == [.closeReader(a), .makePipe(a)])
+        #expect(
+            script.take(.examined(a, log: FileID(device: 2, inode: 1))) == [
+                .closeReader(a), .makePipe(a),
+            ])
     }
 
     @Test("An entry that vanishes while its pipe is made leaves no pipe")
