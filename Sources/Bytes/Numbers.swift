@@ -47,8 +47,13 @@ public func appendHexadecimal(
     for place in (0..<digits).reversed() {
         let digit =
             place * 4 < value.bitWidth ? UInt8(truncatingIfNeeded: value >> (place * 4)) & 15 : 0
-        bytes.append(digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10)
+        bytes.append(hexadecimalCharacter(digit))
     }
+}
+
+/// The lower-case character for `digit`, which is below 16.
+public func hexadecimalCharacter(_ digit: UInt8) -> UInt8 {
+    digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10
 }
 
 /// The value of one hexadecimal digit in either case; nil when `byte` is none.

@@ -161,13 +161,8 @@ extension IPAddress {
         if isLast, let bits = ipv4(part) {
             return [UInt16(truncatingIfNeeded: bits >> 16), UInt16(truncatingIfNeeded: bits)]
         }
-        guard (1...4).contains(part.count) else { return nil }
-        var group: UInt16 = 0
-        for byte in part {
-            guard let digit = hexadecimalDigit(byte) else { return nil }
-            group = group << 4 | UInt16(digit)
-        }
-        return [group]
+        guard (1...4).contains(part.count), let group = parseHexadecimal(part) else { return nil }
+        return [UInt16(truncatingIfNeeded: group)]
     }
 }
 
@@ -181,29 +176,4 @@ func decimal(_ text: ArraySlice<UInt8>) -> Int? {
         value = value * 10 + Int(digit)
     }
     return value
-}
-
-private func hexadecimalDigit(_ byte: UInt8) -> UInt8? {
-    switch byte {
-    case UInt8(ascii: "0")...UInt8(ascii: "9"): byte - UInt8(ascii: "0")
-    case UInt8(ascii: "a")...UInt8(ascii: "f"): byte - UInt8(ascii: "a") + 10
-    case UInt8(ascii: "A")...UInt8(ascii: "F"): byte - UInt8(ascii: "A") + 10
-    default: nil
-    }
-}
-
-/// Adds `value` in decimal.
-func appendDecimal(_ value: UInt, to text: inout [UInt8]) {
-    if value >= 10 { appendDecimal(value / 10, to: &text) }
-    text.append(UInt8(ascii: "0") + UInt8(value % 10))
-}
-
-private func appendHexadecimal(_ value: UInt16, to text: inout [UInt8]) {
-    var isLeading = true
-    for shift in stride(from: 12 as UInt16, through: 0, by: -4) {
-        let digit = UInt8(truncatingIfNeeded: value >> shift & 15)
-        if isLeading && digit == 0 && shift > 0 { continue }
-        isLeading = false
-        text.append(digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10)
-    }
 }

@@ -106,8 +106,8 @@ public struct TAI64N: Hashable, Comparable, Sendable {
         (left.seconds, left.nanoseconds) < (right.seconds, right.nanoseconds)
     }
 
+    /// The character for the lowest four bits.
     private static func hexadecimal(_ value: UInt64) -> UInt8 {
-        let digit = UInt8(truncatingIfNeeded: value & 15)
-        return digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10
+        hexadecimalCharacter(UInt8(truncatingIfNeeded: value & 15))
     }
 }
