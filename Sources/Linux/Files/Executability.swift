@@ -2,9 +2,11 @@ import Bytes
 import CLinux
 
 /// Throws unless the effective user may execute `path`, on its mount too. faccessat(2).
-public func checkExecutable(_ path: ByteString) throws(SystemError) {
+public func checkExecutable(_ path: ByteString, in directory: Directory = .current)
+    throws(SystemError)
+{
     _ = try Kernel.call("faccessat", path) {
-        path.withCString { faccessat(AT_FDCWD, $0, X_OK, AT_EACCESS) }
+        path.withCString { faccessat(directory.number, $0, X_OK, AT_EACCESS) }
     }
 }
 

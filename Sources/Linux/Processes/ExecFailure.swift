@@ -23,7 +23,7 @@ public func explain(
     if kind == .interpreter, name.bytes.last == UInt8(ascii: "\r"), errno == .noEntry {
         return "its first line ends in CR LF"
     }
-    let found = isExecutable(name, directory)
+    let found = executionError(name, directory)
     if found == errno { return "its \(kind.text) \(name.visible)" }
     return nil
 }
@@ -49,12 +49,10 @@ private enum Need {
     }
 }
 
-/// Why `path` cannot be executed; nil where it can. faccessat(2).
-private func isExecutable(_ path: ByteString, _ directory: Directory) -> Errno? {
+/// Why `path` cannot be executed; nil where it can.
+private func executionError(_ path: ByteString, _ directory: Directory) -> Errno? {
     do throws(SystemError) {
-        _ = try Kernel.call("faccessat", path) {
-            path.withCString { faccessat(directory.number, $0, X_OK, AT_EACCESS) }
-        }
+        try checkExecutable(path, in: directory)
         return nil
     } catch { return error.errno }
 }
