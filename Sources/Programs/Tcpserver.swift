@@ -143,7 +143,7 @@ private struct Confinement {
                 (options.user, options.group) = (nil, nil)
             }
             options.umask = own.umask
-            options.confine = { [own] () throws(Failure) in try own.apply(goesOn: true) }
+            options.confine = { [own] () throws(Failure) in try own.apply(withoutExec: true) }
         }
         if confinesChildren {
             options.confineChild = { [child] () throws(Failure) in try child.apply() }

@@ -298,7 +298,7 @@ struct CapabilityPlanTests {
                             let plan = try? CapabilityPlan(
                                 lists(caps: caps, bounding: bounding), from: state,
                                 runsAsRoot: asRoot, change: change, known: known,
-                                goesOn: true)
+                                withoutExec: true)
                         else { continue }
                         #expect(
                             plan.target.permitted.isSubset(of: held(after: plan, asRoot: asRoot)))

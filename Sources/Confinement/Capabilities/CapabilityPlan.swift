@@ -52,11 +52,12 @@ struct CapabilityPlan: Equatable {
 
     /// Plans for a process in the state `now` that runs the program as root or not, with securebits
     /// added, and perhaps changes its user before. Another user keeps only what a list says. Where the
-    /// process `goesOn` without an exec, it loses itself what an exec would not give. What contradicts
+    /// process goes on `withoutExec`, it loses itself what an exec would not give. What contradicts
     /// itself fails with exit code 100, what this process lacks with 111.
     init(
         _ lists: CapabilityLists, from now: CapabilityState, runsAsRoot: Bool,
-        change: UserChange, known: CapabilitySet, securebits: Securebits = [], goesOn: Bool = false
+        change: UserChange, known: CapabilitySet, securebits: Securebits = [],
+        withoutExec: Bool = false
     ) throws(Failure) {
         let rootIsOrdinary = now.rootIsOrdinary || securebits.contains(.noRoot)
         let isRoot = runsAsRoot && !rootIsOrdinary
@@ -80,10 +81,12 @@ struct CapabilityPlan: Equatable {
         } else if change != .none && !isRoot {
             target.permitted = target.ambient
         }
-        if goesOn {
+        if withoutExec {
             target.permitted.formIntersection(isRoot ? target.bounding : target.ambient)
         }
-        if permitted != nil || change != .none || goesOn { target.effective = target.permitted }
+        if permitted != nil || change != .none || withoutExec {
+            target.effective = target.permitted
+        }
         if !securebits.isEmpty {
             scaffold = now.permitted.intersection(CapabilitySet(.changeSets))
         }

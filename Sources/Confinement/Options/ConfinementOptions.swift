@@ -31,7 +31,7 @@ public struct ConfinementOptions: Sendable {
     /// No confinement.
     public init() {}
 
-    /// Confines this process for good, before an exec, or as one that `goesOn` without: then it loses
+    /// Confines this process for good, before an exec, or as one that goes on `withoutExec`: then it loses
     /// itself the capabilities that an exec would not have given. The order is right for every
     /// combination:
     ///
@@ -49,7 +49,7 @@ public struct ConfinementOptions: Sendable {
     /// 11. the filter, last, since it may forbid all of the above.
     ///
     /// Whatever fails, fails all: the program must not be started.
-    public func apply(goesOn: Bool = false) throws(Failure) {
+    public func apply(withoutExec: Bool = false) throws(Failure) {
         let groups = try credentials.supplementaryGroups()
         try setPriorities()
         for (resource, change) in limits where !change.isTight(for: resource) {
@@ -57,7 +57,7 @@ public struct ConfinementOptions: Sendable {
         }
         if let root { try changeRoot(root) }
         let ruleset = try landlock?.ruleset()
-        let plan = try planCapabilities(goesOn: goesOn)
+        let plan = try planCapabilities(withoutExec: withoutExec)
         if let plan { try prepare(plan) }
         try credentials.assume(groups)
         if let plan { try finish(plan) } else { try giveUpCapabilities() }
@@ -156,9 +156,9 @@ extension ConfinementOptions {
 extension ConfinementOptions {
     /// The plan for the capability sets; nil where an exec and the kernel's rules for a change from root
     /// to another user do all that is wanted.
-    private func planCapabilities(goesOn: Bool) throws(Failure) -> CapabilityPlan? {
+    private func planCapabilities(withoutExec: Bool) throws(Failure) -> CapabilityPlan? {
         let change = try userChange()
-        if capabilities.isEmpty && securebits.isEmpty && (change == .none || !goesOn)
+        if capabilities.isEmpty && securebits.isEmpty && (change == .none || !withoutExec)
             && change != .other
         {
             return nil
@@ -170,7 +170,8 @@ extension ConfinementOptions {
         let isRoot = CurrentProcess.user == 0 || CurrentProcess.effectiveUser == 0
         return try CapabilityPlan(
             capabilities, from: now, runsAsRoot: credentials.user.map { $0 == 0 } ?? isRoot,
-            change: change, known: CapabilitySet.known, securebits: securebits, goesOn: goesOn)
+            change: change, known: CapabilitySet.known, securebits: securebits,
+            withoutExec: withoutExec)
     }
 
     /// Who names a user gets one without capabilities, also where this process is that user already;
