@@ -22,7 +22,8 @@ from sockets import read_all, talk, tcpserver
 POLICIES = ROOT / "rootfs-skel/etc/seccomp"
 ARCHITECTURE = {"aarch64": "arm64"}.get(platform.machine(), platform.machine())
 # Made on some machines, or by chance: an interrupted call, the time where it is no memory of the kernel's.
-SOMETIMES = {"restart_syscall", "clock_gettime", "rt_sigreturn", "getrandom"}
+# mremap(2) is how the C library makes a large block larger.
+SOMETIMES = {"restart_syscall", "clock_gettime", "rt_sigreturn", "getrandom", "mremap"}
 STATUS = pathlib.Path("/proc/self/status").read_text()
 MAY_CHANGE_USER = bool(int(re.search(r"^CapEff:\t(\w+)", STATUS, re.M)[1], 16) & 1 << 7)
 
