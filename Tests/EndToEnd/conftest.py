@@ -1,6 +1,10 @@
 """Fixtures of more than one file."""
 
+import os
+
 import pytest
+
+from apus import BIN
 
 
 @pytest.fixture
@@ -9,3 +13,12 @@ def scan(tmp_path):
     path = tmp_path / "service"
     path.mkdir()
     return path
+
+
+@pytest.fixture
+def path_directory():
+    """svscanboot looks for svscan and readproctitle in fixed directories: one of them gets ours, in a
+    mount namespace. Returns the command that goes in front."""
+    if os.geteuid() != 0:
+        pytest.skip("needs a mount namespace")
+    return ["unshare", "--mount", "sh", "-c", f'mount --bind {BIN} /usr/local/bin && exec "$0" "$@"']

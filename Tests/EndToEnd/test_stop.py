@@ -1,6 +1,7 @@
 """The stop: how long what may take, what is said of it, and what the exit status tells."""
 
 import os
+import re
 import signal
 import subprocess
 import time
@@ -43,11 +44,12 @@ def started():
 
 
 def stop(process, first, number=signal.SIGTERM, seconds=30):
-    """Exit code, seconds taken, and what was said."""
+    """Exit code, seconds taken, and what init said; shells too tell of children that were killed."""
     start = time.monotonic()
     os.kill(first, number)
     code = process.wait(seconds)
-    return code, time.monotonic() - start, process.stderr.read().decode().splitlines()
+    took = time.monotonic() - start
+    return code, took, re.findall(r"^init: .*", process.stderr.read().decode(), re.M)
 
 
 class TestTime:

@@ -15,15 +15,6 @@ UNIT = (ROOT / "examples/systemd/svscan.service").read_text()
 SYSTEMD = "/usr/lib/systemd/systemd"
 
 
-@pytest.fixture
-def path_directory():
-    """svscanboot looks for svscan and readproctitle in fixed directories: one of them gets ours, in a
-    mount namespace. Returns the command that goes in front."""
-    if os.geteuid() != 0:
-        pytest.skip("needs a mount namespace")
-    return ["unshare", "--mount", "sh", "-c", f'mount --bind {BIN} /usr/local/bin && exec "$0" "$@"']
-
-
 def title(pid):
     return pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
 
