@@ -29,8 +29,6 @@ public struct Init {
     /// At most this much of the time to stop is kept for what comes after the services, in milliseconds.
     private static let stopReserve: UInt64 = 1000
 
-    private let options: Options
-    private let messages: Messages
     private let supervisor: Supervisor
 
     /// Holds signals back until an instance takes them: to be called before anything else, since a signal to
@@ -39,18 +37,15 @@ public struct Init {
 
     /// Takes the signals and, if this is not process 1, its descendants' orphans.
     public init(_ options: Options, environment: Environment, messages: Messages) throws(Failure) {
-        self.options = options
-        openStandardDescriptors(messages)
-        self.messages = messages.nonBlocking
         do throws(SystemError) {
             supervisor = try Supervisor(
-                Init.configuration(options, environment), messages: self.messages)
+                Init.configuration(options, environment), messages: messages)
         } catch {
             throw error.explained("unable to set up \(error.call)")
         }
         guard CurrentProcess.id != 1 else { return }
         do throws(SystemError) { try CurrentProcess.becomeSubreaper() } catch {
-            self.messages.warning(
+            supervisor.messages.warning(
                 "unable to become a child subreaper, orphans go elsewhere", error.errno)
         }
     }
@@ -63,7 +58,6 @@ public struct Init {
         let hasCommand = !options.command.isEmpty
         var configuration = Supervisor.Configuration(
             Conductor.Configuration(
-                hasScanDirectory: hasServices, command: options.command.first,
                 stopLimit: options.stopLimit * 1_000_000,
                 stopReserve: min(stopReserve, options.stopLimit / 4) * 1_000_000,
                 reachesOthers: true),
@@ -86,8 +80,9 @@ public struct Init {
     /// Runs until everything has been stopped; returns the exit code.
     public func run() -> Int32 {
         do throws(SystemError) { return try supervisor.run().exitCode } catch {
-            messages.warning("unable to \(error.call), only reaping from here on", error.errno)
-            return ReapOnly(messages).run()
+            supervisor.messages.warning(
+                "unable to \(error.call), only reaping from here on", error.errno)
+            return ReapOnly(supervisor.messages).run()
         }
     }
 }

@@ -10,9 +10,7 @@ func svscan(_ call: Call) throws(Failure) -> Outcome {
     do throws(SystemError) { _ = try openFile(directory, .place) } catch {
         throw error.explained("unable to chdir to \(directory)")
     }
-    var conductor = svscanStop
-    conductor.hasScanDirectory = true
-    return try supervise(call, conductor, scanDirectory: directory)
+    return try supervise(call, svscanStop, scanDirectory: directory)
 }
 
 /// A stop waits for services as long as daemontools' administrators are used to, but not for ever: after a minute

@@ -11,8 +11,8 @@ private let usage: ByteString =
 
 /// tcpclient(1): connects to a server and runs a program with the connection as descriptors 6 and 7.
 func tcpclient(_ call: Call) throws(Failure) -> Outcome {
-    closeInherited(6)
-    closeInherited(7)
+    closeUnowned(6)
+    closeUnowned(7)
     var options = TCPClientOptions(host: "", port: "")
     var words = OptionReader(call.arguments, TcpclientOption.names, call.messages)
     while let result = words.next() {

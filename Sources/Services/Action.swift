@@ -9,8 +9,6 @@ public enum Place: Equatable, Sendable {
     case entry(name: ByteString, FileID)
     /// `log` in such a directory.
     case logger(name: ByteString, FileID)
-    /// Nowhere: the main command has none.
-    case none
 }
 
 /// What is to be done, by whoever may make system calls. Those that say so have an outcome, which is an event.
@@ -64,8 +62,6 @@ public enum Standing: Equatable, Sendable {
 public struct Remark: Equatable, Sendable {
     /// How bad it is.
     public enum Severity: UInt8, Sendable {
-        /// It may be good to know.
-        case information
         /// Something is wrong, and supervision goes on.
         case warning
         /// It is the end of something.

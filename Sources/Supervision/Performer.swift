@@ -8,21 +8,7 @@ import Services
 /// Does what the conductor says, and tells what came of it. It decides nothing: all it has is what belongs to
 /// services in the kernel, by the numbers that the conductor gave them.
 final class Performer {
-    /// What is different between programs.
-    struct Configuration {
-        /// The scan directory; nil when there is none.
-        var scanDirectory: ByteString?
-        /// What the main command is; nil when there is none.
-        var command: Invocation?
-        /// The environment of services.
-        var environment: Environment
-        /// Whether each service leads a session of its own. daemontools leaves it in the caller's.
-        var newSession: Bool
-        /// Whether services read nothing, instead of what this process would read.
-        var nullInput: Bool
-    }
-
-    private let configuration: Configuration
+    private let configuration: Supervisor.Configuration
     private let messages: Messages
     private let starters: Starters
     /// The scan directory.
@@ -32,20 +18,17 @@ final class Performer {
     /// Descriptors from this number on are kept free for the supervisor's own work.
     private let descriptorReserve: Int32
 
-    init(_ configuration: Configuration, messages: Messages, descriptorLimit: UInt64)
-        throws(SystemError)
-    {
+    /// `descriptorLimit` is what the soft limit of this process was before it was raised to the hard one.
+    init(
+        _ configuration: Supervisor.Configuration, messages: Messages,
+        descriptorLimit: (soft: UInt64, hard: UInt64)
+    ) throws(SystemError) {
         self.configuration = configuration
         self.messages = messages
         scan = configuration.scanDirectory.map { ScanDirectory($0, messages) }
-        starters = try Starters(configuration, messages)
-        let room = Int32(clamping: descriptorLimit)
+        starters = try Starters(configuration, messages, descriptorLimit)
+        let room = Int32(clamping: descriptorLimit.hard)
         descriptorReserve = room - min(32, room / 4)
-    }
-
-    /// Gives back to children the limit on descriptors that this process had.
-    func setInheritedLimit(_ limit: (soft: UInt64, hard: UInt64)?) {
-        starters.inheritedLimit = limit
     }
 
     /// Performs an action; returns its outcome, if it is one that has one.
@@ -191,7 +174,6 @@ final class Performer {
                 if let place = try openEntry(entry, identity) {
                     return try openFile("log", .place, in: Directory(place))
                 }
-            case .none: break
             }
         } catch {
             throw error.explained("unable to chdir to \(name)")
@@ -225,7 +207,7 @@ final class Performer {
                 guard let entry = try openEntry(name, identity) else { return nil }
                 let held = FileID(try service.identity())
                 if let now = try Performer.log(in: entry), now != held { return .displaced(id) }
-            case .path, .none: return nil
+            case .path: return nil
             }
         } catch {
             // It was removed, which ends nothing by itself.
@@ -296,7 +278,6 @@ final class Performer {
             text.append(": \(reason)")
         }
         switch remark.severity {
-        case .information: messages.information(text)
         case .warning: messages.warning(text, errno)
         case .fatal: messages.report(Failure(text, errno))
         }

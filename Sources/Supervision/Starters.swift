@@ -16,10 +16,14 @@ final class Starters {
     private let null: Descriptor?
     private let lent: LentDescriptors?
     /// What the limit on descriptors was before this process raised it; nil when it did not.
-    var inheritedLimit: (soft: UInt64, hard: UInt64)?
+    private let inheritedLimit: (soft: UInt64, hard: UInt64)?
 
-    init(_ configuration: Performer.Configuration, _ messages: Messages) throws(SystemError) {
+    init(
+        _ configuration: Supervisor.Configuration, _ messages: Messages,
+        _ descriptorLimit: (soft: UInt64, hard: UInt64)
+    ) throws(SystemError) {
         self.messages = messages
+        inheritedLimit = descriptorLimit.soft < descriptorLimit.hard ? descriptorLimit : nil
         run = ProgramStarter(
             PreparedProgram(
                 Invocation("./run", arguments: ["./run"], environment: configuration.environment)),

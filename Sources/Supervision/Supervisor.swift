@@ -9,7 +9,7 @@ import Services
 public final class Supervisor {
     /// What differs between the programs that supervise.
     public struct Configuration {
-        /// What the conductor has to know.
+        /// What the conductor has to know, but for what follows from the rest.
         public var conductor: Conductor.Configuration
         /// The scan directory; nil when there is none.
         public var scanDirectory: ByteString?
@@ -49,7 +49,8 @@ public final class Supervisor {
     }
 
     private let configuration: Configuration
-    private let messages: Messages
+    /// Where it speaks to people, without ever waiting.
+    public let messages: Messages
     private let performer: Performer
     private var conductor: Conductor
     private var loop: EventLoop
@@ -88,15 +89,12 @@ public final class Supervisor {
         let limit = try CurrentProcess.raiseDescriptorLimit()
         loop = try EventLoop()
         try loop.add(signals.descriptor.number, token: Token.signals)
-        performer = try Performer(
-            Performer.Configuration(
-                scanDirectory: configuration.scanDirectory, command: configuration.command,
-                environment: configuration.environment, newSession: configuration.newSession,
-                nullInput: configuration.nullInput),
-            messages: self.messages, descriptorLimit: limit.hard)
-        performer.setInheritedLimit(limit.soft < limit.hard ? limit : nil)
+        performer = try Performer(configuration, messages: self.messages, descriptorLimit: limit)
         if let watch = performer.scan?.watchNumber { try loop.add(watch, token: Token.watch) }
-        conductor = Conductor(configuration.conductor)
+        var parts = configuration.conductor
+        parts.hasScanDirectory = configuration.scanDirectory != nil
+        parts.command = configuration.command?.program
+        conductor = Conductor(parts)
     }
 
     /// Supervises until there is nothing more to do. Throws when waiting is not possible any more; everything that was
@@ -121,9 +119,7 @@ public final class Supervisor {
             }
         }
         if mayHaveDead { try reapSome() }
-        if let deadline = conductor.deadline, deadline <= Instant.now.nanoseconds {
-            take(.timePassed)
-        }
+        if let deadline, deadline <= .now { take(.timePassed) }
     }
 
     /// Hands an event to the conductor, and what comes of its actions after it.
@@ -201,7 +197,8 @@ public final class Supervisor {
     private func setWatch(muted: Bool) {
         guard isWatchMuted != muted, let watch = performer.scan?.watchNumber else { return }
         do throws(SystemError) {
-            try loop.modify(watch, muted ? [] : .read, token: Token.watch)
+            // To ask for nothing is not enough: the kernel would still wake this process for each change.
+            if muted { try loop.remove(watch) } else { try loop.add(watch, token: Token.watch) }
             isWatchMuted = muted
         } catch {
             messages.warning("unable to change what is waited for", error.errno)

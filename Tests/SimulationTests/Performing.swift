@@ -107,7 +107,6 @@ extension World {
             if found.isLocked {
                 return .notOpened(id, Complaint("unable to acquire \(text)", errno: 11))
             }
-        case .none: throw BrokenInvariant(description: "opens nothing")
         }
         if fails(.open) { return .notOpened(id, Complaint("unable to open", errno: 24)) }
         guard let directory = files.directories[inode] else {

@@ -11,7 +11,7 @@ import Testing
     private func configuration(_ path: ByteString? = nil) -> Supervisor.Configuration {
         var configuration = Supervisor.Configuration(
             .init(
-                hasScanDirectory: path != nil, stopLimit: 0, stopReserve: 0, reachesOthers: false),
+                stopLimit: 0, stopReserve: 0, reachesOthers: false),
             environment: .inherited, meaning: { _ in [] })
         configuration.scanDirectory = path
         configuration.signals = SignalSet(.child)

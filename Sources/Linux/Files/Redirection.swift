@@ -16,8 +16,8 @@ public func redirect(_ target: Int32, to source: Int32, closeOnExec: Bool = fals
     }
 }
 
-/// Closes a descriptor the process was started with, which may not be open. close(2).
-public func closeInherited(_ descriptor: Int32) { _ = CLinux.close(descriptor) }
+/// Closes a descriptor that no `Descriptor` owns, and that may not be open. close(2).
+public func closeUnowned(_ descriptor: Int32) { _ = CLinux.close(descriptor) }
 
 /// Opens /dev/null as `descriptor` if that is closed, so that no other file becomes it by accident.
 public func ensureOpen(_ descriptor: Int32) throws(SystemError) {

@@ -42,12 +42,7 @@ public struct EventLoop: ~Copyable {
         throws(SystemError)
     { try control(EPOLL_CTL_ADD, number, interest, token) }
 
-    /// Changes what to wait for; an empty interest keeps the registration but is silent.
-    public func modify(_ number: Int32, _ interest: Interest, token: UInt64) throws(SystemError) {
-        try control(EPOLL_CTL_MOD, number, interest, token)
-    }
-
-    /// Takes a descriptor out; needed only while a duplicate of it stays open.
+    /// Takes a descriptor out; needed only while it, or a duplicate of it, stays open.
     public func remove(_ number: Int32) throws(SystemError) {
         try control(EPOLL_CTL_DEL, number, [], 0)
     }

@@ -42,8 +42,8 @@ public struct TCPServer: ~Copyable {
         try options.assumeIdentity()
         try options.confine?()
         if options.reportsPort { try report(listener.port) }
-        closeInherited(Standard.input)
-        closeInherited(Standard.output)
+        closeUnowned(Standard.input)
+        closeUnowned(Standard.output)
         self.options = options
         self.denials = denials
         self.messages = messages
