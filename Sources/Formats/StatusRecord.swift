@@ -2,7 +2,8 @@ import Bytes
 
 /// The content of `supervise/status`, 18 bytes as daemontools writes them: the TAI64N label of when
 /// the process id last changed (12 bytes), the process id (4 bytes, little-endian), whether it is
-/// paused, and what is wanted. Other members of the family append to it; that is not read.
+/// paused, and what is wanted. Other members of the family append to it; that is not read. What Apus appends are
+/// `details`.
 public struct StatusRecord: Equatable, Sendable {
     /// Its length in bytes.
     public static let byteCount = 18
@@ -21,16 +22,24 @@ public struct StatusRecord: Equatable, Sendable {
     public var isPaused: Bool
     /// `wantsUp`, `wantsDown`, `wantsNothing`; other bytes mean nothing.
     public var want: UInt8
+    /// What Apus tells besides; nil in what another program wrote.
+    public var details: StatusDetails?
+
+    /// The most bytes that are written.
+    public static let longest = byteCount + StatusDetails.fixedCount + StatusDetails.longestText
 
     /// A record of the given fields.
-    public init(since: TAI64N, pid: UInt32, isPaused: Bool, want: UInt8) {
+    public init(
+        since: TAI64N, pid: UInt32, isPaused: Bool, want: UInt8, details: StatusDetails? = nil
+    ) {
+        self.details = details
         self.since = since
         self.pid = pid
         self.isPaused = isPaused
         self.want = want
     }
 
-    /// Reads the first 18 bytes; nil when there are fewer.
+    /// Reads the first 18 bytes, and the details if they follow; nil when there are fewer.
     public init?(_ bytes: some RandomAccessCollection<UInt8>) {
         guard bytes.count >= StatusRecord.byteCount,
             let since = TAI64N(binary: bytes.prefix(TAI64N.binaryCount))
@@ -40,9 +49,10 @@ public struct StatusRecord: Equatable, Sendable {
         pid = (0..<4).reduce(0) { $0 | UInt32(rest[$1]) << UInt32(8 * $1) }
         isPaused = rest[4] != 0
         want = rest[5]
+        details = StatusDetails(rest[6...])
     }
 
-    /// The 18 bytes.
+    /// The 18 bytes, and the details.
     public var bytes: [UInt8] {
         var bytes = since.binary
         for shift in [0, 8, 16, 24] as [UInt32] {
@@ -50,6 +60,6 @@ public struct StatusRecord: Equatable, Sendable {
         }
         bytes.append(isPaused ? 1 : 0)
         bytes.append(want)
-        return bytes
+        return bytes + (details?.bytes(hasProcess: pid != 0) ?? [])
     }
 }

@@ -199,7 +199,7 @@ extension SuperviseDirectory {
 extension StatusRecord {
     /// Reads a status file; nil when it is too short.
     public init?(readFrom file: borrowing Descriptor) throws(SystemError) {
-        var bytes = [UInt8](repeating: 0, count: StatusRecord.byteCount)
+        var bytes = [UInt8](repeating: 0, count: StatusRecord.longest)
         let count = try bytes.withUnsafeMutableBufferPointer { (buffer) throws(SystemError) in
             try file.read(into: UnsafeMutableRawBufferPointer(buffer))
         }
