@@ -30,10 +30,18 @@ public enum Action: Equatable, Sendable {
     /// Close it all.
     case close(ServiceID)
     /// Start the process; when it `checks`, see first whether the name leads elsewhere or a `log` has appeared. Outcome:
-    /// `started`, `refused`, `congested`, `displaced` or `loggerAppeared`.
-    case start(ServiceID, Standing, checks: Bool)
-    /// Send a signal to a process that has not been reaped.
-    case signal(pid: Int32, ServiceSignal)
+    /// `started`, `refused`, `congested`, `displaced`, `redefined` or `loggerAppeared`.
+    /// One whose definition has changed since is `redefined`.
+    case start(ServiceID, Standing, Launch = .plain, checks: Bool)
+    /// Read again what a service directory asks for. Outcome: `defined`.
+    case define(ServiceID)
+    /// Begin to find out whether a service is ready, in the way that is not its own to tell. When it is found so, that
+    /// is `ready`.
+    case probe(ServiceID, ServiceDefinition.Readiness)
+    /// Send a signal to a process that has not been reaped, or to what belongs to it too.
+    case signal(pid: Int32, ServiceSignal, ServiceDefinition.Reach = .process)
+    /// Kill what a process that has been reaped left behind.
+    case killRest(ServiceID, pid: Int32, ServiceDefinition.Reach)
     /// Write the status file. The first time this also tells svok that the service is supervised.
     case writeStatus(ServiceID, StatusRecord)
     /// Send signals to every other process but the loggers, which end by themselves.
@@ -56,6 +64,23 @@ public enum Standing: Equatable, Sendable {
     case logger(PairID)
     /// What a container was asked to run besides its services.
     case command
+}
+
+/// Which program of a service to start, and for which definition.
+public struct Launch: Equatable, Sendable {
+    /// Which of its programs.
+    public let role: ProgramRole
+    /// What its directory asks for; nil for nothing but `run`.
+    public let definition: ServiceDefinition?
+
+    /// A program of a service with that definition.
+    public init(_ role: ProgramRole, _ definition: ServiceDefinition? = nil) {
+        self.role = role
+        self.definition = definition
+    }
+
+    /// `run`, and nothing that belongs to it.
+    public static let plain = Launch(.run)
 }
 
 /// A line for people.

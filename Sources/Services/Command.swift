@@ -31,6 +31,11 @@ public enum Command: UInt8, CaseIterable, Sendable {
     case user2 = 0x32
     /// `w`: SIGWINCH. Not in daemontools.
     case windowChange = 0x77
+    /// `r`: the signal that stops it, as `d` has it, but it stays wanted up. s6's.
+    case restart = 0x72
+    /// `R`: the signal that makes it read its configuration again, SIGHUP unless its definition says otherwise. s6's
+    /// `l`, which means something else to daemontools-encore.
+    case reload = 0x52
 
     /// The word for it in svc's usage line.
     public var word: StaticString {
@@ -50,13 +55,15 @@ public enum Command: UInt8, CaseIterable, Sendable {
         case .user1: "usr1"
         case .user2: "usr2"
         case .windowChange: "winch"
+        case .restart: "restart"
+        case .reload: "reload"
         }
     }
 
     /// Whether daemontools knows it too.
     public var isTraditional: Bool {
         switch self {
-        case .quit, .user1, .user2, .windowChange: false
+        case .quit, .user1, .user2, .windowChange, .restart, .reload: false
         default: true
         }
     }
@@ -73,7 +80,7 @@ public enum Command: UInt8, CaseIterable, Sendable {
         case .user1: .user1
         case .user2: .user2
         case .windowChange: .windowChange
-        case .up, .down, .once, .exit, .pause, .continue: nil
+        case .up, .down, .once, .exit, .pause, .continue, .restart, .reload: nil
         }
     }
 }

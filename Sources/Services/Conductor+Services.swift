@@ -4,18 +4,25 @@ import Bytes
 extension Conductor {
     /// Tells a service's machine what happened; returns what is to be done for it.
     mutating func tell(_ id: ServiceID, _ event: ServiceMachine.Event, at now: Moment) -> [Action] {
-        guard let effects = services[id.index]?.machine.handle(event, at: now.nanoseconds) else {
-            return []
-        }
+        let definition = definition(of: id)
+        guard let before = services[id.index]?.machine,
+            let effects = services[id.index]?.machine.handle(
+                event, definition, at: now.nanoseconds)
+        else { return [] }
+        noteChange(of: id, before, at: now)
         var actions: [Action] = []
         for effect in effects {
             guard let service = services[id.index] else { break }
             switch effect {
-            case .start:
-                actions.append(.start(id, service.standing, checks: !service.isChecked))
-            case .signal(let pid, let signal): actions.append(.signal(pid: pid, signal))
+            case .start(let role):
+                let launch = Launch(role, definitions[id])
+                actions.append(.start(id, service.standing, launch, checks: !service.isChecked))
+            case .signal(let pid, let signal, let reach):
+                actions.append(.signal(pid: pid, signal, reach))
+            case .killRest(let pid): actions.append(.killRest(id, pid: pid, definition.stopReach))
+            case .report(let report): actions += take(report, from: id, at: now)
             case .writeStatus:
-                if service.isOpen { actions.append(.writeStatus(id, service.status)) }
+                if service.isOpen { actions.append(writeStatus(id, service)) }
             case .end:
                 // One that is being opened keeps its place until that has an outcome.
                 if service.isOpen || service.standing == .command {
@@ -26,24 +33,35 @@ extension Conductor {
         return actions
     }
 
+    private func writeStatus(_ id: ServiceID, _ service: Service) -> Action {
+        .writeStatus(id, service.status(texts[id] ?? ""))
+    }
+
     mutating func obey(_ command: Command, _ id: ServiceID, at now: Moment) -> [Action] {
         // The next start may be long after the last look.
         if command == .down { services[id.index]?.isChecked = false }
+        if let actions = obeyForOthers(command, id, at: now) { return actions }
         return tell(id, .command(command), at: now) + letGo(of: id, at: now)
     }
 
-    mutating func noteOpening(_ id: ServiceID, _ isDown: Bool, at now: Moment) -> [Action] {
+    mutating func noteOpening(
+        _ id: ServiceID, _ isDown: Bool, _ definition: ServiceDefinition?, at now: Moment
+    ) -> [Action] {
         guard let service = services[id.index] else { return [] }
         services[id.index]?.isOpen = true
         if service.machine.isOver { return remove(id, at: now) }
         services[id.index]?.isChecked = !isDown
-        services[id.index]?.machine = ServiceMachine(wish: isDown ? .down : .up)
+        setDefinition(definition, of: id)
+        let isBundle = definition?.kind == .bundle
+        services[id.index]?.machine = ServiceMachine(wish: isDown || isBundle ? .down : .up)
+        if case .main = service.standing { services[id.index]?.machine.isOrdered = true }
         switch service.standing {
         case .main(let pair): pairs[pair.index]?.serviceComplaint = nil
         case .logger(let pair): pairs[pair.index]?.loggerComplaint = nil
         case .single, .command: break
         }
-        return tell(id, stop == nil ? .begin : .command(.exit), at: now)
+        if stop != nil { return tell(id, .command(.exit), at: now) }
+        return tell(id, .begin, at: now)
     }
 
     mutating func noteNoOpening(_ id: ServiceID, _ complaint: Complaint, at now: Moment) -> [Action]
@@ -75,7 +93,18 @@ extension Conductor {
         hasChildren = true
         services[id.index]?.since = now.timeOfDay
         services[id.index]?.isChecked = false
-        return tell(id, .started(pid: pid), at: now) + letGo(of: id, at: now)
+        return tell(id, .started(pid: pid), at: now) + probe(id) + letGo(of: id, at: now)
+    }
+
+    /// Has it found out whether the service is ready, unless it tells that itself.
+    private func probe(_ id: ServiceID) -> [Action] {
+        guard let definition = definitions[id], let machine = services[id.index]?.machine,
+            case .up = machine.state, !machine.isReady, definition.kind == .longrun
+        else { return [] }
+        switch definition.readiness {
+        case .command, .tcp, .unix: return [.probe(id, definition.readiness)]
+        case .start, .descriptor, .notify: return []
+        }
     }
 
     mutating func noteRefusal(_ id: ServiceID, _ errno: Int32, at now: Moment) -> [Action] {
@@ -103,19 +132,20 @@ extension Conductor {
     mutating func noteDeath(of pid: Int32, _ death: Death, at now: Moment) -> [Action] {
         guard let id = processes.removeValue(forKey: pid) else { return [] }
         services[id.index]?.since = now.timeOfDay
-        services[id.index]?.lastDeath = death
+        texts[id] = nil
         let actions = noteStartError(id, death.startError)
         if services[id.index]?.standing == .command {
             commandCode = death.shellCode
             return actions + remove(id, at: now)
         }
-        return actions + tell(id, .ended, at: now) + letGo(of: id, at: now)
+        return actions + tell(id, .ended(death), at: now) + letGo(of: id, at: now)
     }
 
     /// Forgets a service that is supervised no more.
     mutating func remove(_ id: ServiceID, at now: Moment) -> [Action] {
         guard let service = services[id.index] else { return [] }
         services.remove(id.index)
+        forget(id)
         switch service.standing {
         case .command: return stop == nil ? beginStop(.exit, .terminate, at: now) : []
         case .single: return [.close(id)]

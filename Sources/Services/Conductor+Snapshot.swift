@@ -51,6 +51,18 @@ extension Conductor {
         writer.write(services.places) { $0.write($1) { $1.write(to: &$0) } }
         writer.write(pairs.places) { $0.write($1) { $1.write(to: &$0) } }
         scan.write(to: &writer)
+        writer.write(definitions.keys.sorted { $0.index < $1.index }) {
+            $0.write(UInt32($1.index))
+            definitions[$1]?.write(to: &$0)
+        }
+        writer.write(texts.keys.sorted { $0.index < $1.index }) {
+            $0.write(UInt32($1.index))
+            $0.write(texts[$1] ?? "")
+        }
+        writer.write(order.isStale)
+        writer.write(order.mayRelease)
+        writer.write(Array(order.complaints)) { $0.write($1) }
+        writer.write(essentialCode) { $0.write($1) }
         writer.write(stop) { $1.write(to: &$0) }
         writer.write(ending.rawValue)
         writer.write(hasChildren)
@@ -72,6 +84,26 @@ extension Conductor {
                 }
             })
         scan = try ScanState(from: &reader)
+        for (id, definition) in try reader.list({ (reader) throws(SnapshotError) in
+            (
+                ServiceID(Int(try reader.number(UInt32.self))),
+                try ServiceDefinition(from: &reader)
+            )
+        }) {
+            definitions[id] = definition
+        }
+        for (id, text) in try reader.list({ (reader) throws(SnapshotError) in
+            (ServiceID(Int(try reader.number(UInt32.self))), try reader.text())
+        }) {
+            texts[id] = text
+        }
+        let isStale = try reader.flag()
+        let mayRelease = try reader.flag()
+        order.complaints = Set(
+            try reader.list { (reader) throws(SnapshotError) in try reader.text() })
+        essentialCode = try reader.optional { (reader) throws(SnapshotError) in
+            try reader.number()
+        }
         let bounds = bounds
         stop = try reader.optional { (reader) throws(SnapshotError) in
             try StopPlan(from: &reader, bounds)
@@ -83,6 +115,8 @@ extension Conductor {
         commandCode = try reader.optional { (reader) throws(SnapshotError) in try reader.number() }
         isOver = try reader.flag()
         try connect()
+        if isStale { order.isStale = true } else { remakeOrder() }
+        order.mayRelease = mayRelease
     }
 
     /// Finds out again what follows from the rest, and whether it all fits together.

@@ -15,9 +15,11 @@ extension Conductor {
         // Orphans have been adopted without notice since a wait last found no child.
         hasChildren = true
         var actions: [Action] = [.expectChildren]
+        if order.isStale { remakeOrder() }
         for index in services.indices {
             actions += beginStop(ServiceID(index), signal, at: now)
         }
+        actions += stopNext(at: now)
         // A logger may be without a service, if that was told to end before or never came up.
         for index in pairs.indices where pairs[index]?.service == nil && pairs[index] != nil {
             actions += endInput(of: PairID(index), at: now)
@@ -37,9 +39,14 @@ extension Conductor {
             // It has not been started yet, and is not any more.
             commandCode = 128 + signal.rawValue
             return remove(id, at: now)
-        case .single, .main:
-            return tell(id, .command(.down), at: now) + tell(id, .command(.exit), at: now)
+        case .main where order.concerns(id): return []
+        case .single, .main: return dismiss(id, at: now)
         }
+    }
+
+    /// As `svc -dx` does.
+    mutating func dismiss(_ id: ServiceID, at now: Moment) -> [Action] {
+        tell(id, .command(.down), at: now) + tell(id, .command(.exit), at: now)
     }
 
     var bounds: StopPlan.Bounds {
@@ -52,7 +59,7 @@ extension Conductor {
     mutating func advanceStop(at now: Moment) -> [Action] {
         // Who is on its way cannot be spared yet.
         if services.places.contains(where: { $0?.machine.state == .starting }) { return [] }
-        var actions: [Action] = []
+        var actions = stopNext(at: now)
         // A step may leave nothing, as when it lets go of a logger that waits.
         while true {
             let remainder = remainder
@@ -66,12 +73,14 @@ extension Conductor {
     private var remainder: StopPlan.Remainder {
         var services = false
         var loggers = false
-        for service in self.services.places {
-            guard let service else { continue }
+        for index in self.services.indices {
+            guard let service = self.services[index] else { continue }
             if service.isLogger {
                 // One that waits to be started is going to read what is left.
                 if service.machine.pid != 0 || service.machine.isStartDue { loggers = true }
-            } else if service.machine.pid != 0 {
+            } else if service.machine.pid != 0 || service.machine.isHelperDue
+                || !service.machine.isLeaving && order.concerns(ServiceID(index))
+            {
                 services = true
             }
         }
@@ -85,7 +94,8 @@ extension Conductor {
         case .killServices:
             hasKilled = true
             let time = now.nanoseconds - min(stop?.start ?? now.nanoseconds, now.nanoseconds)
-            return [.say(.killing(namesUp, after: time))] + kill(loggers: false, at: now)
+            return [.say(.killing(namesUp, after: time))] + dismissAll(at: now)
+                + kill(loggers: false, at: now)
         case .terminateOthers:
             return [.signalOthers([.terminate, .continue], sparing: loggerProcesses)]
         case .killOthers: return [.signalOthers([.kill], sparing: loggerProcesses)]
@@ -103,7 +113,7 @@ extension Conductor {
 
     /// The main command's, or what tells that a service had to be killed, or that there never was a service.
     private var exitCode: Int32 {
-        if let commandCode { return commandCode }
+        if let code = commandCode ?? essentialCode { return code }
         if hasKilled { return 128 + ServiceSignal.kill.rawValue }
         return configuration.hasScanDirectory && scan.directory == nil ? 111 : 0
     }

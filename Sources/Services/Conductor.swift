@@ -44,6 +44,14 @@ public struct Conductor: Equatable, Sendable {
     var services = Table<Service>()
     /// The entries of the scan directory.
     var pairs = Table<ServicePair>()
+    /// What services ask for whose directories hold more than `run`.
+    var definitions: [ServiceID: ServiceDefinition] = [:]
+    /// What services say of themselves.
+    var texts: [ServiceID: ByteString] = [:]
+    /// What comes before what.
+    var order = ServiceOrder()
+    /// How the service that all depends on ended, in the shell's terms, once it is over.
+    var essentialCode: Int32?
     /// Which service a process is.
     var processes: [Int32: ServiceID] = [:]
     /// What is known of the scan directory.
@@ -69,7 +77,14 @@ public struct Conductor: Equatable, Sendable {
         if isOver { return [] }
         let actions = respond(to: event, at: now)
         if isOver { return actions }
-        return actions + (stop == nil ? endIfNothingIsLeft() : advanceStop(at: now))
+        return actions + (stop == nil ? goOn(at: now) : advanceStop(at: now))
+    }
+
+    private mutating func goOn(at now: Moment) -> [Action] {
+        let actions = releaseBlocked(at: now)
+        // Something essential may have failed.
+        if stop != nil { return actions + advanceStop(at: now) }
+        return actions + endIfNothingIsLeft()
     }
 
     private mutating func respond(to event: Event, at now: Moment) -> [Action] {
@@ -91,7 +106,12 @@ public struct Conductor: Equatable, Sendable {
         case .notExamined(let pair, let complaint): noteTrouble(pair, complaint, at: now)
         case .piped(let pair): notePipe(pair, at: now)
         case .notPiped(let pair, let complaint): noteTrouble(pair, complaint, at: now)
-        case .opened(let id, let isDown): noteOpening(id, isDown, at: now)
+        case .opened(let id, let isDown, let definition):
+            noteOpening(id, isDown, definition, at: now)
+        case .defined(let id, let definition): noteDefinition(id, definition, at: now)
+        case .redefined(let id, let definition): noteRedefinition(id, definition, at: now)
+        case .ready(let id): tell(id, .ready, at: now)
+        case .said(let id, let notice): hear(notice, from: id, at: now)
         case .notOpened(let id, let complaint): noteNoOpening(id, complaint, at: now)
         case .started(let id, let pid): noteStart(id, pid, at: now)
         case .refused(let id, let errno): noteRefusal(id, errno, at: now)

@@ -117,12 +117,21 @@ public enum Event: Equatable, Sendable {
     case piped(PairID)
     /// There is no pipe.
     case notPiped(PairID, Complaint)
-    /// A service directory is locked, and its control FIFO open. `isDown` when it has a file `down`.
-    case opened(ServiceID, isDown: Bool)
+    /// A service directory is locked, and its control FIFO open. `isDown` when it has a file `down`; the definition is
+    /// nil when it asks for nothing but `run`.
+    case opened(ServiceID, isDown: Bool, ServiceDefinition? = nil)
     /// A service directory cannot be supervised.
     case notOpened(ServiceID, Complaint)
     /// A process has been started.
     case started(ServiceID, pid: Int32)
+    /// What the directory of a service asks for, read again.
+    case defined(ServiceID, ServiceDefinition?)
+    /// The same, found just before a start, which waits for it.
+    case redefined(ServiceID, ServiceDefinition?)
+    /// A service says, or was found, to be ready.
+    case ready(ServiceID)
+    /// A service says something else of itself.
+    case said(ServiceID, ServiceNotice)
     /// The kernel refused a process.
     case refused(ServiceID, errno: Int32)
     /// Too many children are on their way to become programs.
@@ -131,4 +140,24 @@ public enum Event: Equatable, Sendable {
     case displaced(ServiceID)
     /// The service was not started: its directory has a `log` now.
     case loggerAppeared(ServiceID)
+}
+
+/// What a service says of itself besides that it is ready. sd_notify(3).
+public enum ServiceNotice: Equatable, Sendable {
+    /// It reads its configuration again, and will say that it is ready.
+    case reloading
+    /// It is ending.
+    case stopping
+    /// It still lives.
+    case pinged
+    /// It has found that something is wrong with itself, and wants to be ended as if it had not pinged.
+    case troubled
+    /// From now on it pings at least so often, in nanoseconds.
+    case watchdogPeriod(UInt64)
+    /// It needs so many nanoseconds more for what it is doing.
+    case extended(UInt64)
+    /// This is its main process now.
+    case mainProcess(Int32)
+    /// What it is doing, in its own words.
+    case status(ByteString)
 }

@@ -1,4 +1,5 @@
 import Bytes
+import Formats
 
 /// What there is to say.
 extension Remark {
@@ -48,5 +49,67 @@ extension Remark {
             .warning, "still up after \(tenths / 10).\(tenths % 10) seconds, killing: \(list)")
     }
 
+    /// What there is to say of what became of a service; nil where that is not worth a line. Of failures in a row the
+    /// first is told, then the second, the fourth, the eighth.
+    static func of(
+        _ report: ServiceReport, _ service: Service, _ definition: ServiceDefinition
+    ) -> Remark? {
+        let name = service.name
+        let machine = service.machine
+        switch report {
+        case .ended(let death, let lived, let next):
+            if death.startError != 0 || machine.isExpected { return nil }
+            if RestartPolicy.isSuccess(death, definition) { return nil }
+            let count = machine.history.failures
+            guard count & (count - min(count, 1)) == 0 else { return nil }
+            let times: ByteString = count < 2 ? "" : ", \(count) times in a row"
+            var then: ByteString = "not starting it again"
+            if let next { then = "starting it again in \(seconds(next)) seconds" }
+            return Remark(
+                .warning,
+                "\(name) \(end(death)) after \(seconds(lived)) seconds\(times), \(then)")
+        case .failed:
+            var last: ByteString = ""
+            if let death = machine.lastDeath { last = ": it \(end(death))" }
+            return Remark(
+                .warning,
+                "\(name) has failed, \(machine.reason.words), and is not started again\(last)")
+        case .killed:
+            return Remark(.warning, "\(name) (pid \(machine.pid)) did not end in time, killing it")
+        case .late: return Remark(.warning, "\(name) is not ready in time")
+        case .silent:
+            return Remark(
+                .warning, "\(name) (pid \(machine.pid)) gave no sign of life in time, ending it")
+        }
+    }
+
+    private static func end(_ death: Death) -> ByteString {
+        death.signal == 0
+            ? "ended with exit code \(death.exitCode)" : "was ended by signal \(death.signal)"
+    }
+
+    private static func seconds(_ nanoseconds: UInt64) -> ByteString {
+        let tenths = nanoseconds / 100_000_000
+        return "\(tenths / 10).\(tenths % 10)"
+    }
+
     static let limitReached = Remark(.warning, "the time to stop is over, killing all that is left")
+}
+
+extension StatusDetails.Reason {
+    /// For people.
+    public var words: ByteString {
+        switch self {
+        case .none: "no reason"
+        case .asked: "as asked"
+        case .ended: "it ended"
+        case .notReady: "not ready in time"
+        case .tooManyRestarts: "too many restarts"
+        case .permanent: "it says that it cannot run"
+        case .notExecutable: "it cannot be executed"
+        case .watchdog: "no sign of life"
+        case .outOfMemory: "out of memory"
+        case .dependency: "something it needs is missing or has failed"
+        }
+    }
 }

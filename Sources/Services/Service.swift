@@ -15,8 +15,10 @@ struct Service: Equatable {
     var isChecked = true
     /// When its process last started or ended.
     var since: TAI64N
-    /// How its last process ended.
-    var lastDeath: Death?
+    /// When it became ready, if it is.
+    var readySince: TAI64N?
+    /// Whether its status file tells that it waits for others.
+    var isShownBlocked = false
     /// Why the last start failed, as errno; 0 when it did not.
     var startError: Int32 = 0
 
@@ -27,8 +29,8 @@ struct Service: Equatable {
         since = now.timeOfDay
     }
 
-    /// The content of its status file.
-    var status: StatusRecord {
+    /// The content of its status file, with what it says of itself.
+    func status(_ text: ByteString) -> StatusRecord {
         let want =
             switch machine.wish {
             case .up: StatusRecord.wantsUp
@@ -36,7 +38,33 @@ struct Service: Equatable {
             case .none: StatusRecord.wantsNothing
             }
         return StatusRecord(
-            since: since, pid: UInt32(machine.pid), isPaused: machine.isPaused, want: want)
+            since: since, pid: UInt32(machine.pid), isPaused: machine.isPaused, want: want,
+            details: details(text))
+    }
+
+    private func details(_ text: ByteString) -> StatusDetails {
+        var details = StatusDetails(stateInDetail)
+        details.reason = machine.reason
+        details.wasTerminated = machine.wasTerminated && machine.pid != 0
+        details.isReady = machine.isReady
+        details.readySince = readySince
+        details.lastEnd = machine.lastDeath?.status
+        details.starts = machine.starts
+        details.text = text
+        return details
+    }
+
+    private var stateInDetail: StatusDetails.State {
+        switch machine.state {
+        case .down, .over: .down
+        case .blocked: .blocked
+        case .waiting: machine.role.isHelper ? .finishing : .waiting
+        case .starting: machine.role.isHelper ? .finishing : .starting
+        case .up: machine.isStopping ? .stopping : machine.isReady ? .up : .starting
+        case .busy: machine.role.isHelper ? .finishing : .starting
+        case .done: .done
+        case .failed: .failed
+        }
     }
 
     /// Whether it is a logger.

@@ -12,6 +12,8 @@ public struct ServiceSignal: RawRepresentable, Hashable, Sendable {
     public static let interrupt = ServiceSignal(rawValue: 2)
     /// SIGQUIT.
     public static let quit = ServiceSignal(rawValue: 3)
+    /// SIGABRT.
+    public static let abort = ServiceSignal(rawValue: 6)
     /// SIGKILL.
     public static let kill = ServiceSignal(rawValue: 9)
     /// SIGUSR1.

@@ -12,10 +12,11 @@ extension Service {
         writer.write(isChecked)
         writer.write(since.seconds)
         writer.write(since.nanoseconds)
-        writer.write(lastDeath) {
-            $0.write($1.status)
-            $0.write($1.startError)
+        writer.write(readySince) {
+            $0.write($1.seconds)
+            $0.write($1.nanoseconds)
         }
+        writer.write(isShownBlocked)
         writer.write(startError)
     }
 
@@ -26,9 +27,10 @@ extension Service {
         isOpen = try reader.flag()
         isChecked = try reader.flag()
         since = TAI64N(label: try reader.number(), nanoseconds: try reader.number())
-        lastDeath = try reader.optional { (reader) throws(SnapshotError) in
-            Death(status: try reader.number(), startError: try reader.number())
+        readySince = try reader.optional { (reader) throws(SnapshotError) in
+            TAI64N(label: try reader.number(), nanoseconds: try reader.number())
         }
+        isShownBlocked = try reader.flag()
         startError = try reader.number()
     }
 }

@@ -361,8 +361,8 @@ import Testing
         #expect(script.deadline == 5000)
         #expect(
             script.take(.timePassed) == [
-                .start(ServiceID(0), .main(a), checks: false),
                 .inspect(a, name: "a", Script.file(1)),
+                .start(ServiceID(0), .main(a), checks: false),
             ])
     }
 

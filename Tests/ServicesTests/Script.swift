@@ -103,3 +103,14 @@ extension [Action] {
         withoutStatus.filter { if case .say = $0 { false } else { true } }
     }
 }
+
+extension [Action] {
+    /// With no more of status files than the 18 bytes that daemontools reads.
+    var withoutDetails: [Action] {
+        map { action in
+            guard case .writeStatus(let id, var record) = action else { return action }
+            record.details = nil
+            return .writeStatus(id, record)
+        }
+    }
+}

@@ -8,7 +8,7 @@ extension World {
     func check(_ actions: [Action]) throws {
         for action in actions {
             switch action {
-            case .signal(let pid, let signal):
+            case .signal(let pid, let signal, _):
                 let expected = ExpectedSignal(pid: pid, signal: signal.rawValue)
                 if let index = expectedSignals.firstIndex(of: expected) {
                     try require(
@@ -18,7 +18,7 @@ extension World {
                 } else {
                     try checkForce(pid, signal.rawValue)
                 }
-            case .start(let id, _, _): try checkStart(id.index)
+            case .start(let id, _, _, _): try checkStart(id.index)
             case .close(let id): try checkClose(id.index)
             default: break
             }

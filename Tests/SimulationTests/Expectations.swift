@@ -66,7 +66,7 @@ extension World {
                 expectedSignals.append(.init(pid: service.process, signal: signal.rawValue))
             }
         case .listed(let listing): expectListing(listing)
-        case .opened(let id, let isDown):
+        case .opened(let id, let isDown, _):
             services[id.index]?.wish = isDown ? .down : .up
             services[id.index]?.mayStart = !isDown
             services[id.index]?.due = isDown ? nil : now
@@ -138,6 +138,10 @@ extension World {
         case .user1: signals = [10]
         case .user2: signals = [12]
         case .windowChange: signals = [28]
+        case .reload: signals = [1]
+        case .restart:
+            service.isPaused = false
+            signals = [15, 18]
         }
         services[index] = service
         if pid == 0 { return }

@@ -22,8 +22,10 @@ extension World {
                 files.directories[service.inode]?.lastClosed = now
             }
             services[id.index] = nil
-        case .start(let id, let standing, let checks): return try start(id, standing, checks)
-        case .signal(let pid, let signal):
+        case .start(let id, let standing, _, let checks): return try start(id, standing, checks)
+        case .define(let id): return .defined(id, nil)
+        case .probe, .killRest: break
+        case .signal(let pid, let signal, _):
             guard let index = index(of: pid) else {
                 throw BrokenInvariant(description: "a signal to \(pid), which is no child")
             }

@@ -1,0 +1,67 @@
+import Bytes
+
+/// What comes before what among the services of the scan directory, by their numbers. Made anew when a service or its
+/// definition comes or goes.
+struct ServiceOrder: Equatable {
+    /// One that another waits for.
+    struct Prerequisite: Equatable {
+        /// nil where there is no such service.
+        let id: ServiceID?
+        let relation: DependencyGraph.Relation
+    }
+
+    /// Whether it has to be made anew.
+    var isStale = false
+    /// Whether a service may have become free to start.
+    var mayRelease = false
+    /// What has been said of it.
+    var complaints: Set<ByteString> = []
+    private(set) var graph: DependencyGraph?
+    private(set) var ids: [ByteString: ServiceID] = [:]
+    private(set) var prerequisites: [ServiceID: [Prerequisite]] = [:]
+    /// Who waits for a service.
+    private(set) var followers: [ServiceID: [ServiceID]] = [:]
+
+    init() {}
+
+    /// One that has to be made anew.
+    init(complaints: Set<ByteString>, mayRelease: Bool) {
+        self.complaints = complaints
+        self.mayRelease = mayRelease
+        isStale = true
+    }
+
+    /// The order of these services. Those that ask for nothing but `run` need no definition.
+    init(
+        _ names: [(name: ByteString, id: ServiceID)], _ definitions: [ServiceID: ServiceDefinition],
+        complaints: Set<ByteString>
+    ) {
+        self.complaints = complaints
+        guard names.contains(where: { definitions[$0.id]?.hasOrder == true }) else { return }
+        var parts: [ByteString: ServiceDefinition] = [:]
+        for (name, id) in names {
+            ids[name] = id
+            parts[name] = definitions[id] ?? .plain
+        }
+        let graph = DependencyGraph(parts)
+        for (name, id) in names {
+            let found = graph.prerequisites(of: name)
+            if found.isEmpty { continue }
+            prerequisites[id] = found.map { Prerequisite(id: ids[$0.name], relation: $0.relation) }
+            for case .some(let first) in found.map({ ids[$0.name] }) {
+                followers[first, default: []].append(id)
+            }
+        }
+        self.graph = graph
+    }
+
+    /// Whether a service waits for another, or another for it.
+    func concerns(_ id: ServiceID) -> Bool { prerequisites[id] != nil || followers[id] != nil }
+}
+
+extension ServiceDefinition {
+    /// Whether it says anything about others.
+    var hasOrder: Bool {
+        kind == .bundle || !needs.isEmpty || !wants.isEmpty || !after.isEmpty || !before.isEmpty
+    }
+}
