@@ -63,7 +63,7 @@ int cl_exec(const char *const *paths, char *const *arguments, char *const *envir
  */
 static long place_descriptors(const int *descriptors, int count)
 {
-    long source[16], result = 0;
+    long source[CL_SPAWN_DESCRIPTORS], result = 0;
     if (count > (int)(sizeof source / sizeof source[0]))
         return -EINVAL;
     for (int i = 0; i < count && result >= 0; i++) {

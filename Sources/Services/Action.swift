@@ -37,7 +37,7 @@ public enum Action: Equatable, Sendable {
     case define(ServiceID)
     /// Begin to find out whether a service is ready, in the way that is not its own to tell. When it is found so, that
     /// is `ready`.
-    case probe(ServiceID, ServiceDefinition.Readiness)
+    case probe(ServiceID, pid: Int32, ServiceDefinition.Readiness)
     /// Send a signal to a process that has not been reaped, or to what belongs to it too.
     case signal(pid: Int32, ServiceSignal, ServiceDefinition.Reach = .process)
     /// Kill what a process that has been reaped left behind.

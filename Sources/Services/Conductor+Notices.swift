@@ -3,6 +3,12 @@ import Formats
 
 /// What services say of themselves, and what their directories say anew.
 extension Conductor {
+    /// The process of a service; 0 while there is none.
+    public func process(of id: ServiceID) -> Int32 { services[id.index]?.machine.pid ?? 0 }
+
+    /// Whether a process is the service's own.
+    public func isProcess(_ pid: Int32, of id: ServiceID) -> Bool { processes[pid] == id }
+
     mutating func hear(_ notice: ServiceNotice, from id: ServiceID, at now: Moment) -> [Action] {
         switch notice {
         case .reloading: return tell(id, .reloading, at: now)

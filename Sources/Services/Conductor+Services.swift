@@ -99,10 +99,10 @@ extension Conductor {
     /// Has it found out whether the service is ready, unless it tells that itself.
     private func probe(_ id: ServiceID) -> [Action] {
         guard let definition = definitions[id], let machine = services[id.index]?.machine,
-            case .up = machine.state, !machine.isReady, definition.kind == .longrun
+            case .up(let pid) = machine.state, !machine.isReady, definition.kind == .longrun
         else { return [] }
         switch definition.readiness {
-        case .command, .tcp, .unix: return [.probe(id, definition.readiness)]
+        case .command, .tcp, .unix: return [.probe(id, pid: pid, definition.readiness)]
         case .start, .descriptor, .notify: return []
         }
     }

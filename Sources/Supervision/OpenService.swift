@@ -15,6 +15,9 @@ final class OpenService {
     private var written: StatusRecord?
     private var trouble = Errno(0)
     private var isAnnounced = false
+    private var problems: [DefinitionProblem] = []
+    /// What it tells through that it is ready.
+    let notification = NotificationChannel()
 
     init(name: ByteString, place: Place, directory: consuming ServiceDirectory) {
         self.name = name
@@ -38,6 +41,23 @@ final class OpenService {
     /// Why `run` could not be executed, if the error number does not tell.
     func explain(execFailure errno: Errno) -> ByteString? {
         Linux.explain(execFailure: errno, path: "run", in: Directory(directory.place))
+    }
+
+    /// What the directory asks for; nil for nothing but `run`. What is wrong with it is said once.
+    func readDefinition(_ messages: Messages) -> ServiceDefinition? {
+        let (definition, found) = DefinitionReader.read(Directory(directory.place), name: name)
+        for problem in found where !problems.contains(problem) {
+            messages.warning(problem.description)
+        }
+        problems = found
+        return definition == .plain ? nil : definition
+    }
+
+    /// The program of a launch with its arguments and environment.
+    func invocation(_ launch: Launch, _ environment: Environment) throws(SystemError) -> Invocation {
+        try launch.invocation(
+            name: name, in: Directory(directory.place),
+            notification.environment(launch, environment))
     }
 
     /// Which directory is held. fstat(2).

@@ -15,6 +15,8 @@ final class Performer {
     let scan: ScanDirectory?
     private(set) var services: [OpenService?] = []
     private var pipes: [LogPipe?] = []
+    /// Finds out whether services are ready that do not tell it themselves.
+    let prober: ReadinessProber
     /// Descriptors from this number on are kept free for the supervisor's own work.
     private let descriptorReserve: Int32
 
@@ -27,6 +29,7 @@ final class Performer {
         self.messages = messages
         scan = configuration.scanDirectory.map { ScanDirectory($0, messages) }
         starters = try Starters(configuration, messages, descriptorLimit)
+        prober = ReadinessProber(starters, configuration.environment)
         let room = Int32(clamping: descriptorLimit.hard)
         descriptorReserve = room - min(32, room / 4)
     }
@@ -41,9 +44,16 @@ final class Performer {
         case .closeWriter(let pair): pipe(pair)?.closeWriter()
         case .closeReader(let pair): pipe(pair)?.closeReader()
         case .open(let id, let place, let name): return open(id, place, name)
-        case .close(let id): services[id.index] = nil
-        case .start(let id, let standing, let checks): return start(id, standing, checks: checks)
-        case .signal(let pid, let signal): send(signal, to: pid)
+        case .close(let id):
+            prober.end(id)
+            services[id.index] = nil
+        case .start(let id, let standing, let launch, let checks):
+            return start(id, standing, launch, checks: checks)
+        case .define(let id): return .defined(id, define(id))
+        case .probe(let id, let pid, let readiness):
+            prober.begin(id, pid, readiness, directory: service(id)?.directoryNumber ?? -1)
+        case .signal(let pid, let signal, let reach): send(signal, to: pid, reach)
+        case .killRest(let id, let pid, let reach): killRest(id, pid, reach)
         case .writeStatus(let id, let status): service(id)?.write(status, messages)
         case .signalOthers(let signals, let spared): signalOthers(signals, sparing: spared)
         case .say(let remark): say(remark)
@@ -152,7 +162,7 @@ final class Performer {
             }
             while services.count <= id.index { services.append(nil) }
             services[id.index] = service
-            return .opened(id, isDown: isDown)
+            return .opened(id, isDown: isDown, define(id))
         } catch {
             return .notOpened(id, Complaint(error))
         }
@@ -181,12 +191,22 @@ final class Performer {
         throw Failure("unable to chdir to \(name): it is another directory by now")
     }
 
-    private func start(_ id: ServiceID, _ standing: Standing, checks: Bool) -> Event {
-        if checks, let obstacle = obstacle(id, standing) { return obstacle }
+    private func start(
+        _ id: ServiceID, _ standing: Standing, _ launch: Launch, checks: Bool
+    ) -> Event {
+        if checks, launch.role == .run || launch.role == .prepare,
+            let obstacle = obstacle(id, standing, launch)
+        {
+            return obstacle
+        }
         do throws(SystemError) {
-            guard let pid = try starters.start(standing, setup(id, standing)) else {
-                return .congested(id)
-            }
+            let started =
+                if launch.isPlain {
+                    try starters.start(standing, setup(id, standing, launch))
+                } else {
+                    try startSpecially(id, standing, launch)
+                }
+            guard let pid = started else { return .congested(id) }
             return .started(id, pid: pid)
         } catch {
             return .refused(id, errno: error.errno.code)
@@ -195,7 +215,7 @@ final class Performer {
 
     /// What has to be looked at before a service is started again: its name may lead elsewhere, its directory have a
     /// `log` now.
-    private func obstacle(_ id: ServiceID, _ standing: Standing) -> Event? {
+    private func obstacle(_ id: ServiceID, _ standing: Standing, _ launch: Launch) -> Event? {
         guard let scan, let service = service(id) else { return nil }
         do throws(SystemError) {
             switch service.place {
@@ -212,14 +232,35 @@ final class Performer {
         } catch {
             // It was removed, which ends nothing by itself.
         }
-        guard case .main(let pair) = standing, pipe(pair)?.writerNumber == nil else { return nil }
-        return service.holds("log") ? .loggerAppeared(id) : nil
+        guard case .main(let pair) = standing else { return nil }
+        if pipe(pair)?.writerNumber == nil, service.holds("log") { return .loggerAppeared(id) }
+        let definition = define(id)
+        return definition == launch.definition ? nil : .redefined(id, definition)
     }
 
-    private func setup(_ id: ServiceID, _ standing: Standing) -> ChildSetup {
+    /// What the directory asks for, nil when it is nothing but `run`; says what is wrong with that.
+    private func define(_ id: ServiceID) -> ServiceDefinition? {
+        service(id)?.readDefinition(messages)
+    }
+
+    /// Starts a program that is given more than `run` is by itself.
+    private func startSpecially(_ id: ServiceID, _ standing: Standing, _ launch: Launch)
+        throws(SystemError) -> ProcessID?
+    {
+        guard let service = service(id) else { throw SystemError("open", .noEntry) }
+        let program = PreparedProgram(try service.invocation(launch, configuration.environment))
+        var setup = setup(id, standing, launch)
+        try service.notification.prepare(launch, &setup)
+        defer { service.notification.closeWriter() }
+        return try starters.start(program, setup)
+    }
+
+    private func setup(_ id: ServiceID, _ standing: Standing, _ launch: Launch) -> ChildSetup {
         var setup = ChildSetup()
         setup.directory = service(id)?.directoryNumber ?? -1
-        setup.newSession = configuration.newSession
+        let definition = launch.definition
+        setup.newSession = configuration.newSession || definition?.dialect == .s6
+        setup.newProcessGroup = !setup.newSession && definition?.leadsGroup == true
         let input = starters.nullInput
         switch standing {
         case .single: setup.descriptors = [input, -1]
@@ -235,10 +276,36 @@ final class Performer {
     }
 
     /// A service's process is a child not yet reaped, so its id cannot be another's.
-    private func send(_ signal: ServiceSignal, to pid: ProcessID) {
+    private func send(
+        _ signal: ServiceSignal, to pid: ProcessID, _ reach: ServiceDefinition.Reach
+    ) {
+        // Its group may be gone or another's if it was moved there.
+        if reach != .process, sendToGroup(signal, pid) { return }
         do throws(SystemError) { try Linux.send(Signal(signal.rawValue), to: pid) } catch {
             messages.warning(
                 "unable to send signal \(signal.rawValue) to process \(pid)", error.errno)
+        }
+    }
+
+    /// Sends a signal to the group that a process leads; false when it leads none.
+    private func sendToGroup(_ signal: ServiceSignal, _ pid: ProcessID) -> Bool {
+        guard pid > 1 else { return false }
+        do throws(SystemError) {
+            try Linux.send(Signal(signal.rawValue), to: -pid)
+            return true
+        } catch { return false }
+    }
+
+    /// What a process that was reaped left behind in its group keeps the group's number, so that it is no other's.
+    private func killRest(_ id: ServiceID, _ pid: ProcessID, _ reach: ServiceDefinition.Reach) {
+        _ = sendToGroup(.kill, pid)
+        guard reach == .everything else { return }
+        do throws(SystemError) {
+            for member in try ProcessTable().members(ofSession: pid) {
+                do throws(SystemError) { try Linux.send(.kill, to: member) } catch {}
+            }
+        } catch {
+            // Without /proc there is only the group.
         }
     }
 

@@ -9,9 +9,15 @@ final class Starters {
     private static let most = 8
     /// What they have to know besides: three descriptors.
     private static let room = 64
+    /// What those have to know that are told more: as many descriptors as can be named.
+    private static let largeRoom = 64 * 4
 
     private let run: ProgramStarter
     private let command: ProgramStarter?
+    /// Starts whatever is not just `run`.
+    private lazy var others = ProgramStarter(
+        PreparedProgram(Invocation("./run", arguments: ["./run"], environment: Environment())),
+        count: Starters.most, room: Starters.largeRoom)
     private let messages: Messages
     private let null: Descriptor?
     private let lent: LentDescriptors?
@@ -68,6 +74,14 @@ final class Starters {
         }
     }
 
+    /// Starts another program than that standing's own, with more than two descriptors perhaps.
+    func start(_ program: PreparedProgram, _ setup: ChildSetup) throws(SystemError) -> ProcessID? {
+        var setup = setup
+        setup.descriptorLimit = inheritedLimit
+        setup.defaultSignals = .all
+        return try others.startWithoutWaiting(setup, instead: program)
+    }
+
     private func takeBack() {
         switch lent {
         case .some(let lent):
@@ -84,5 +98,7 @@ final class Starters {
 
     /// Why the child `pid`, which has ended, did not become its program; nil if it did. To be asked once of every
     /// child.
-    func failure(of pid: ProcessID) -> Errno? { run.failure(of: pid) ?? command?.failure(of: pid) }
+    func failure(of pid: ProcessID) -> Errno? {
+        run.failure(of: pid) ?? command?.failure(of: pid) ?? others.failure(of: pid)
+    }
 }

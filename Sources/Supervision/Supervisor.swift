@@ -72,6 +72,17 @@ public final class Supervisor {
     private enum Token {
         static let signals = UInt64.max
         static let watch = UInt64.max - 1
+
+        /// What of a service is meant.
+        enum Part: UInt64 { case control, pipe, socket }
+
+        static func of(_ id: ServiceID, _ part: Part) -> UInt64 {
+            UInt64(id.index) | part.rawValue << 32
+        }
+
+        static func parts(of token: UInt64) -> (ServiceID, Part)? {
+            Part(rawValue: token >> 32).map { (ServiceID(Int(token & 0xffff_ffff)), $0) }
+        }
     }
 
     /// Blocks the signals it is going to read and raises the limit on descriptors to what the kernel allows; children
@@ -110,16 +121,21 @@ public final class Supervisor {
     /// Waits until something happens or is due, and does all that follows from it.
     private func turn() throws(SystemError) {
         let deadline = conductor.deadline.map { Instant(nanoseconds: $0) }
-        try loop.wait(until: mayHaveDead ? .now : deadline, &ready)
+        let wake = [deadline, performer.prober.deadline].reduce(nil) { first, time in
+            guard let time else { return first }
+            return min(first ?? time, time)
+        }
+        try loop.wait(until: mayHaveDead ? .now : wake, &ready)
         for event in ready {
             switch event.token {
             case Token.signals: try takeSignals()
             case Token.watch: noteChanges()
-            default: readCommands(ServiceID(Int(event.token)))
+            default: takeWord(event.token)
             }
         }
         if mayHaveDead { try reapSome() }
         if let deadline, deadline <= .now { take(.timePassed) }
+        for id in performer.prober.poll() { take(.ready(id)) }
     }
 
     /// Hands an event to the conductor, and what comes of its actions after it.
@@ -155,6 +171,10 @@ public final class Supervisor {
         case .open(let id, _, let name):
             let outcome = performer.perform(action)
             return listen(to: id, name) ?? outcome
+        case .start(let id, _, _, _):
+            let outcome = performer.perform(action)
+            listenToNotices(of: id)
+            return outcome
         default: return performer.perform(action)
         }
         return nil
@@ -164,7 +184,7 @@ public final class Supervisor {
     private func listen(to id: ServiceID, _ name: ByteString) -> Event? {
         guard let control = performer.service(id)?.control else { return nil }
         do throws(SystemError) {
-            try loop.add(control, token: UInt64(id.index))
+            try loop.add(control, token: Token.of(id, .control))
             return nil
         } catch {
             _ = performer.perform(.close(id))
@@ -211,6 +231,7 @@ public final class Supervisor {
             switch try reap() {
             case .ended(let pid, let status):
                 let error = performer.startError(of: pid)
+                if let id = performer.prober.noteDeath(of: pid, status.raw) { take(.ready(id)) }
                 take(.died(pid: pid, Death(status: status.raw, startError: error)))
             case .resumed: break
             case .nothingYet:
@@ -220,6 +241,15 @@ public final class Supervisor {
                 mayHaveDead = false
                 return take(.noChildrenLeft)
             }
+        }
+    }
+
+    private func takeWord(_ token: UInt64) {
+        guard let (id, part) = Token.parts(of: token) else { return }
+        switch part {
+        case .control: readCommands(id)
+        case .pipe: readPipe(id)
+        case .socket: readNotices(id)
         }
     }
 
@@ -244,5 +274,68 @@ public final class Supervisor {
         do throws(SystemError) { try loop.remove(control) } catch {
             messages.warning("unable to leave \(service.name)/supervise/control", error.errno)
         }
+    }
+}
+
+// MARK: - What services say of themselves
+
+extension Supervisor {
+    /// Waits for what a service that has been started tells through its pipe or socket.
+    private func listenToNotices(of id: ServiceID) {
+        guard let service = performer.service(id) else { return }
+        for (number, part) in service.notification.newNumbers {
+            do throws(SystemError) {
+                try loop.add(number, token: Token.of(id, part == .pipe ? .pipe : .socket))
+            } catch {
+                messages.warning("unable to watch for the readiness of \(service.name)", error.errno)
+            }
+        }
+    }
+
+    private func readPipe(_ id: ServiceID) {
+        guard let channel = performer.service(id)?.notification else { return }
+        switch channel.readPipe() {
+        case .nothing: return
+        case .end: channel.closeReader()
+        case .ready:
+            channel.closeReader()
+            take(.ready(id))
+        }
+    }
+
+    private func readNotices(_ id: ServiceID) {
+        guard let service = performer.service(id) else { return }
+        service.notification.receive { message, sender in
+            guard conductor.isProcess(sender.process, of: id) || isTrusted(sender, id) else { return }
+            for event in events(of: message, from: id, sender) { take(event) }
+        }
+    }
+
+    /// Whether a process that is not the service's own may speak for it: one that descends from it.
+    private func isTrusted(_ sender: PeerCredentials, _ id: ServiceID) -> Bool {
+        let pid = conductor.process(of: id)
+        return pid != 0 && ProcessTable.isDescendant(sender.process, of: pid)
+    }
+
+    private func events(of message: NotifyMessage, from id: ServiceID, _ sender: PeerCredentials)
+        -> [Event]
+    {
+        if message.isBarrier { return [] }
+        var events: [Event] = []
+        if let pid = message.mainPID, ProcessTable.isDescendant(pid, of: conductor.process(of: id)) {
+            events.append(.said(id, .mainProcess(pid)))
+        }
+        if let period = message.watchdogInterval { events.append(.said(id, .watchdogPeriod(period))) }
+        if let time = message.timeExtension { events.append(.said(id, .extended(time))) }
+        if let text = message.status { events.append(.said(id, .status(text.visible))) }
+        if message.isReloading { events.append(.said(id, .reloading)) }
+        if message.isReady { events.append(.ready(id)) }
+        if message.isStopping { events.append(.said(id, .stopping)) }
+        switch message.watchdog {
+        case .ping: events.append(.said(id, .pinged))
+        case .trigger: events.append(.said(id, .troubled))
+        case nil: break
+        }
+        return events
     }
 }

@@ -109,6 +109,7 @@ void cl_set_seam(void *seam);
 /* close_range(2), from a number to the last. */
 int cl_close_from(unsigned first);
 
+enum { CL_SPAWN_DESCRIPTORS = 64 }; /* no more can be placed */
 /* What the child has to do before it execs, in this order. -1 means "leave as it is". */
 struct cl_spawn_request {
     const char *const *paths;      /* candidates, tried in order; NULL ends the list */

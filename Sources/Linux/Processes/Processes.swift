@@ -24,7 +24,7 @@ public struct ExitStatus: Equatable, Sendable {
 
 /// How a child differs from its parent. Everything not named here is inherited.
 public struct ChildSetup: Sendable {
-    /// The child's descriptor i becomes a copy of `descriptors[i]`; -1 leaves it. At most 16.
+    /// The child's descriptor i becomes a copy of `descriptors[i]`; -1 leaves it. At most 64.
     public var descriptors: [Int32] = []
     /// More than 0 to keep from it every descriptor of this number and up, whatever it is; those of
     /// `descriptors` are lower. Starting it then costs the same however many there are. Only above a

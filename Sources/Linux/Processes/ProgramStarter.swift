@@ -39,8 +39,11 @@ public final class ProgramStarter {
     /// Starts the program with its own environment and never waits for a file system: nil when too many
     /// children are on their way. Descriptors and directory of `setup` may be changed as soon as this
     /// returns.
-    public func startWithoutWaiting(_ setup: ChildSetup) throws(SystemError) -> ProcessID? {
-        guard let index = freeSlot(), slots[index].prepare(program, [], setup, []) else {
+    /// With `other`, that program is started instead.
+    public func startWithoutWaiting(_ setup: ChildSetup, instead other: PreparedProgram? = nil)
+        throws(SystemError) -> ProcessID?
+    {
+        guard let index = freeSlot(), slots[index].prepare(other ?? program, [], setup, []) else {
             return nil
         }
         slots[index].pid = try slots[index].start()
@@ -79,6 +82,8 @@ private struct Slot {
     private let dataSize: Int
     let request: UnsafeMutablePointer<cl_spawn_request>
     var pid: ProcessID = 0
+    /// The program that was last started: its vectors stay until the next is.
+    private var program: PreparedProgram?
     /// When the child was started.
     private(set) var started = Instant.now
 
@@ -110,7 +115,7 @@ private struct Slot {
     var isFree: Bool { request.pointee.alive == 0 && request.pointee.failure == 0 }
 
     /// Lays out all that the child needs; false when there is more than fits.
-    func prepare(
+    mutating func prepare(
         _ program: PreparedProgram, _ edits: [UInt8], _ setup: ChildSetup, _ announcement: [UInt8]
     ) -> Bool {
         let pointer = MemoryLayout<UnsafeMutablePointer<CChar>?>.stride
@@ -118,6 +123,7 @@ private struct Slot {
         let texts = edits.count + announcement.count + setup.descriptors.count * 4
         var place = memory + MemoryLayout<cl_spawn_request>.stride
         guard place + vectors + texts <= memory + dataSize else { return false }
+        self.program = program
 
         let environment = place.assumingMemoryBound(to: UnsafeMutablePointer<CChar>?.self)
         place += vectors
