@@ -7,7 +7,7 @@ import Foundation
 /// A format in which others send something over the network, or leave it in a file, for tests that read
 /// anything as one. Each `take` reads the bytes in two ways that must agree.
 enum NetworkFormat: String, CaseIterable {
-    case cdb, dns, ident, proxy, rules, smtp
+    case cdb, dns, ident, notify, proxy, rules, smtp
 
     /// Reads `bytes`.
     func take(_ bytes: [UInt8]) {
@@ -15,6 +15,7 @@ enum NetworkFormat: String, CaseIterable {
         case .cdb: takeDatabase(bytes)
         case .dns: takeAnswer(bytes)
         case .ident: takeIdent(bytes)
+        case .notify: takeNotification(bytes)
         case .proxy: takeProxy(bytes)
         case .rules: takeRules(bytes)
         case .smtp: takeConversation(bytes)
@@ -292,6 +293,66 @@ private func takeIdent(_ bytes: [UInt8]) {
     let info = fields.count > 3 ? Array(fields[3]) : []
     let isComplete = end != nil || info.count >= 257
     precondition(answer.text == (isComplete ? ByteString(info.prefix(257)) : nil))
+}
+
+// MARK: - sd_notify
+
+/// What a datagram says is what its lines say, read one key at a time.
+private func takeNotification(_ bytes: [UInt8]) {
+    let text = bytes.last == 0 ? Array(bytes.dropLast()) : bytes
+    guard let message = NotifyMessage(bytes) else {
+        return precondition(bytes.count > NotifyMessage.longest || text.contains(0))
+    }
+    precondition(bytes.count <= NotifyMessage.longest && !text.contains(0))
+    let lines = text.split { $0 == 10 || $0 == 13 }
+    func values(_ key: String) -> [[UInt8]] {
+        lines.filter { $0.starts(with: Array("\(key)=".utf8)) }.map {
+            Array($0.dropFirst(key.utf8.count + 1))
+        }
+    }
+    func isSet(_ key: String, to value: String = "1") -> Bool {
+        values(key).contains(Array(value.utf8))
+    }
+    func number(_ key: String, _ range: ClosedRange<Double>) -> Double? {
+        values(key).lazy.filter { !$0.isEmpty && $0.allSatisfy { (48...57).contains($0) } }
+            .compactMap { Double(String(decoding: $0, as: UTF8.self)) }.first { range.contains($0) }
+    }
+    /// Whether a time is the given number of microseconds, as exactly as a Double tells.
+    func isDuration(_ time: UInt64?, _ key: String) -> Bool {
+        guard let expected = number(key, 0 ... .infinity) else { return time == nil }
+        guard let time else { return false }
+        return abs(Double(time) - min(expected * 1000, Double(UInt64.max))) <= Double(time) * 1e-12
+    }
+    if isSet("BARRIER") {
+        var barrier = NotifyMessage()
+        barrier.isBarrier = true
+        return precondition(message == barrier, "something counts beside a barrier")
+    }
+    precondition(!message.isBarrier)
+    precondition(message.isReady == isSet("READY") && message.isStopping == isSet("STOPPING"))
+    precondition(
+        message.isReloading == isSet("RELOADING")
+            && message.resetsRestarts == isSet("RESTART_RESET"))
+    precondition(message.storesDescriptors == isSet("FDSTORE"))
+    precondition(message.removesDescriptors == isSet("FDSTOREREMOVE"))
+    precondition(message.pollsDescriptors == !isSet("FDPOLL", to: "0"))
+    precondition(
+        (message.watchdog != nil) == (isSet("WATCHDOG") || isSet("WATCHDOG", to: "trigger")))
+    precondition(message.errno.map { Double($0) } == number("ERRNO", 0...4095))
+    precondition(message.exitStatus.map { Double($0) } == number("EXIT_STATUS", 0...255))
+    precondition(message.mainPID.map { Double($0) } == number("MAINPID", 2...Double(Int32.max)))
+    precondition(isDuration(message.watchdogInterval, "WATCHDOG_USEC"))
+    precondition(isDuration(message.timeExtension, "EXTEND_TIMEOUT_USEC"))
+    precondition(isDuration(message.monotonic, "MONOTONIC_USEC"))
+    if let name = message.descriptorName {
+        precondition(values("FDNAME").contains(Array(name.bytes)) && (1...255).contains(name.count))
+        precondition(name.visible == name && !name.contains(UInt8(ascii: ":")))
+    }
+    guard let status = message.status, let sent = values("STATUS").first else {
+        return precondition(message.status == nil && values("STATUS").isEmpty)
+    }
+    precondition(sent.starts(with: status.bytes) && status.count <= NotifyMessage.longestText)
+    precondition(status.count >= min(sent.count, NotifyMessage.longestText - 3), "too much is cut")
 }
 
 // MARK: - SMTP

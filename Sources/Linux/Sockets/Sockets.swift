@@ -134,10 +134,12 @@ public enum SocketOption {
     case keepAliveInterval
     /// How many questions without an answer end the connection. TCP_KEEPCNT.
     case keepAliveCount
+    /// Have the kernel say who sent each datagram of a UNIX-domain socket. SO_PASSCRED.
+    case passCredentials
 
     var level: Int32 {
         switch self {
-        case .reuseAddress, .reusePort, .leastReadable, .keepAlive: SOL_SOCKET
+        case .reuseAddress, .reusePort, .leastReadable, .keepAlive, .passCredentials: SOL_SOCKET
         case .noDelay, .fastOpen, .deferAccept, .keepAliveAfter, .keepAliveInterval,
             .keepAliveCount:
             Int32(CL_IPPROTO_TCP)
@@ -158,6 +160,7 @@ public enum SocketOption {
         case .keepAliveAfter: TCP_KEEPIDLE
         case .keepAliveInterval: TCP_KEEPINTVL
         case .keepAliveCount: TCP_KEEPCNT
+        case .passCredentials: SO_PASSCRED
         }
     }
 }

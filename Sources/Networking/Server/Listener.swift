@@ -117,7 +117,9 @@ struct Listener: ~Copyable {
         let descriptor = try Listener.made { () throws(SystemError) -> Descriptor in
             try makeUnixSocket(nonBlocking: true)
         }
-        do throws(SystemError) { try Listener.bindUnix(descriptor, path, options) } catch {
+        do throws(SystemError) {
+            try bindReplacingAbandoned(descriptor, toPath: path, Listener.permissions(options))
+        } catch {
             throw error.explained("unable to bind")
         }
         if let owner = options.socketOwner {
@@ -129,29 +131,9 @@ struct Listener: ~Copyable {
         return Listener(descriptor, path: path)
     }
 
-    /// Gives the socket its path. It never has more permissions than it is to have.
-    private static func bindUnix(
-        _ socket: borrowing Descriptor, _ path: ByteString, _ options: TCPServerOptions
-    ) throws(SystemError) {
-        if let mode = options.socketMode { try setPermissions(socket, mode) }
-        let mask = options.socketMode == nil ? options.umask : 0
-        let previous = mask.map { CurrentProcess.setUmask($0) }
-        defer { if let previous { CurrentProcess.setUmask(previous) } }
-        do throws(SystemError) { try bind(socket, toPath: path) } catch {
-            guard error.errno == .addressInUse, isAbandoned(path) else { throw error }
-            try removeFile(path)
-            try bind(socket, toPath: path)
-        }
-    }
-
-    /// Whether nobody listens any more on the socket that is there.
-    private static func isAbandoned(_ path: ByteString) -> Bool {
-        do {
-            guard try status(of: path).isSocket else { return false }
-            let probe = try makeUnixSocket(nonBlocking: true)
-            try connect(probe, toPath: path)
-            return false
-        } catch { return error.errno == .connectionRefused }
+    private static func permissions(_ options: TCPServerOptions) -> SocketPermissions {
+        if let mode = options.socketMode { return .exactly(mode) }
+        return options.umask.map { .masked($0) } ?? .inherited
     }
 
     // MARK: - Passed in
