@@ -40,6 +40,21 @@ public struct ProcessTable {
         }
     }
 
+    /// Whether a process is below another one, by what /proc says of each on the way up.
+    public static func isDescendant(_ pid: ProcessID, of ancestor: ProcessID) -> Bool {
+        var next = pid
+        for _ in 0..<64 where next > 1 {
+            if next == ancestor { return true }
+            do throws(SystemError) {
+                next = parent(in: try contents(of: "/proc/\(next)/stat", limit: 4096))
+            } catch { return false }
+        }
+        return false
+    }
+
+    /// The processes of a session.
+    public func members(ofSession session: ProcessID) throws(SystemError) -> [ProcessID] { [] }
+
     /// The name of a process, as ps(1) shows it in parentheses; a question mark when it is gone.
     public static func name(of pid: ProcessID) -> ByteString {
         do throws(SystemError) {
