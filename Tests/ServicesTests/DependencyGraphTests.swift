@@ -167,6 +167,16 @@ extension DependencyGraph {
         for name in all.keys { #expect(graph.closure(of: name).last == name) }
     }
 
+    @Test("The value at fault is told")
+    func values() {
+        let graph = DependencyGraph(
+            definitions(
+                "a needs b gone", "b before d", "d before b", "x contents y", "y contents x",
+                "e needs f", "f needs e"))
+        #expect(graph.problems.map(\.name) == ["a", "b", "e", "x"])
+        #expect(graph.problems.map(\.value) == ["gone", "d", "f", "y"])
+    }
+
     @Test("A long cycle is cut short")
     func longCycle() {
         var all: [ByteString: ServiceDefinition] = [:]
