@@ -128,24 +128,38 @@ extension DependencyGraph {
             report(members.sorted(), number)
         }
 
+        /// An edge of a cycle, with the definition that has it and whom it names there.
+        private struct Link {
+            let owner: Int
+            let value: Int
+            let edge: Edge
+        }
+
         private mutating func report(_ members: [Int], _ number: Int) {
             let named = members.filter { $0 < names.count }
             let services = named.filter { !isBundle[$0] }
             let bundles = named.filter { isBundle[$0] }
-            var inside: [(owner: Int, edge: Edge)] = []
+            var inside: [Link] = []
             for node in members {
                 for edge in edges[node] where component[edge.target] == number {
-                    inside.append((edge.isTurned ? edge.target : owners[node], edge))
+                    let (from, to) = (owners[node], owners[edge.target])
+                    inside.append(
+                        edge.isTurned
+                            ? Link(owner: to, value: from, edge: edge)
+                            : Link(owner: from, value: to, edge: edge))
                 }
             }
             if services.isEmpty {
                 // What the contents of bundles inherit goes in circles where they do: said once.
-                guard let first = bundles.first else { return }
+                guard let first = bundles.first,
+                    let fault = inside.first(where: { $0.owner == first })
+                else { return }
                 let verb: ByteString =
                     bundles.count == 1 ? "contains itself" : "contain one another"
                 problems.append(
                     Problem(
-                        name: names[first], setting: "contents", text: "\(list(bundles)) \(verb)"))
+                        name: names[first], setting: "contents", value: names[fault.value],
+                        text: "\(list(bundles)) \(verb)"))
                 return
             }
             let relations = inside.filter { $0.edge.kind.relation != nil }
@@ -160,7 +174,10 @@ extension DependencyGraph {
             let owner = fault.owner
             let ways = bundles + (isBundle[owner] && !bundles.contains(owner) ? [owner] : [])
             if !ways.isEmpty { text.append(" by way of \(list(ways.sorted()))") }
-            problems.append(Problem(name: names[owner], setting: setting(fault.edge), text: text))
+            problems.append(
+                Problem(
+                    name: names[owner], setting: setting(fault.edge), value: names[fault.value],
+                    text: text))
         }
 
         private func setting(_ edge: Edge) -> ByteString {

@@ -37,6 +37,8 @@ public struct DependencyGraph: Equatable, Sendable {
         public let name: ByteString
         /// The setting that is: `needs`, `wants`, `after`, `before`, `contents` or `on-failure`.
         public let setting: ByteString
+        /// The value of the setting that is: an unknown name, or the next in a cycle.
+        public let value: ByteString
         /// What is wrong, for people.
         public let text: ByteString
     }
@@ -289,7 +291,8 @@ extension DependencyGraph {
 
         private mutating func complain(_ node: Int, _ setting: ByteString, _ name: ByteString) {
             let text: ByteString = "unknown service \(name.visible)"
-            let problem = Problem(name: names[node], setting: setting, text: text)
+            let problem = Problem(
+                name: names[node], setting: setting, value: name, text: text)
             if problems.last != problem { problems.append(problem) }
         }
 

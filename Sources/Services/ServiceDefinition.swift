@@ -17,7 +17,9 @@ public struct ServiceDefinition: Equatable, Sendable {
 
     /// The programs that a directory may hold besides `run`.
     public struct Programs: OptionSet, Equatable, Sendable {
+        /// A bit for each.
         public let rawValue: UInt8
+        /// The programs of these bits.
         public init(rawValue: UInt8) { self.rawValue = rawValue }
 
         /// `finish`, run after each death of `run`: runit's and s6's.
@@ -74,13 +76,17 @@ public struct ServiceDefinition: Equatable, Sendable {
 
     /// After which ends it is started again while it is to be up.
     public enum Restart: UInt8, CaseIterable, Sendable {
+        /// After each, which is daemontools' way.
         case always
+        /// After those that are failures.
         case onFailure
+        /// After none.
         case never
     }
 
     /// What it does to others when it ends or fails for good.
     public enum Consequence: Equatable, Sendable {
+        /// The others are left alone.
         case nothing
         /// Those that need it are stopped, and started again once it is ready again.
         case restartDependents
@@ -100,13 +106,16 @@ public struct ServiceDefinition: Equatable, Sendable {
 
     /// A socket that the supervisor opens and holds for the service. sd_listen_fds(3).
     public struct Socket: Equatable, Sendable {
+        /// What is opened: a stream or a datagram socket, of the internet or in the file system.
         public enum Kind: UInt8, CaseIterable, Sendable { case tcp, udp, unix, unixDatagram }
+        /// What is opened.
         public var kind: Kind
-        /// `ADDRESS:PORT`, or a path.
+        /// `ADDRESS:PORT`, which `ServiceDefinition.endpoint` reads, or a path.
         public var address: ByteString
         /// Its name in LISTEN_FDNAMES.
         public var name: ByteString
 
+        /// A socket.
         public init(kind: Kind, address: ByteString, name: ByteString) {
             self.kind = kind
             self.address = address
@@ -116,12 +125,17 @@ public struct ServiceDefinition: Equatable, Sendable {
 
     /// How a process may end, for lists of exit codes and signals.
     public enum Ending: Hashable, Sendable {
+        /// It exited with this code.
         case code(UInt8)
+        /// This signal killed it.
         case signal(Int32)
     }
 
+    /// What kind of thing it is.
     public var kind = Kind.longrun
+    /// The programs that its directory has.
     public var programs: Programs = .run
+    /// How `finish` is told of the death.
     public var dialect = Dialect.runit
 
     // What comes first.
@@ -137,14 +151,17 @@ public struct ServiceDefinition: Equatable, Sendable {
     public var contents: [ByteString] = []
 
     // When it is ready.
+    /// How it is known that it is ready.
     public var readiness = Readiness.start
     /// How long it may take to become ready; nil for ever.
     public var readyLimit: UInt64?
+    /// What follows when that is over.
     public var ifLate = LateConsequence.fail
     /// How often a service with `notify` has to say WATCHDOG=1; nil for never.
     public var watchdog: UInt64?
 
     // What follows its end.
+    /// After which ends it is started again while it is to be up.
     public var restart = Restart.always
     /// The least time from a start to the next; doubled after each failure in a row, up to `longestDelay`.
     public var delay: UInt64 = 1_000_000_000
@@ -152,12 +169,15 @@ public struct ServiceDefinition: Equatable, Sendable {
     public var longestDelay: UInt64 = 1_000_000_000
     /// So many restarts in `limitWindow`, then it has failed; nil for no limit.
     public var restartLimit: UInt32?
+    /// The time within which restarts are counted; 0 without a limit.
     public var limitWindow: UInt64 = 0
     /// Ends that are no failure, besides exit code 0 and the signal it was told to stop with.
     public var successes: [Ending] = []
     /// Ends after which it is not started again.
     public var finals: [Ending] = []
+    /// What follows for others when it has ended and is not started again.
     public var onEnd = Consequence.nothing
+    /// What follows for others when it has failed for good.
     public var onFailure = Consequence.nothing
     /// Whether everything is stopped, with this service's exit status, when it is over for good.
     public var isEssential = false
@@ -169,6 +189,7 @@ public struct ServiceDefinition: Equatable, Sendable {
     public var reloadSignal: Int32 = 1
     /// How long it may take to stop before it gets KILL; nil for ever.
     public var stopLimit: UInt64?
+    /// Whom the signals to stop reach.
     public var stopReach = Reach.process
     /// Whether only KILL reaches the whole group: s6's `flag-timeout-killpg`.
     public var killsGroup = false
@@ -182,6 +203,7 @@ public struct ServiceDefinition: Equatable, Sendable {
     // What it is given.
     /// The directory, in the service directory, of variables added to its environment, as envdir reads it.
     public var environment: ByteString?
+    /// The sockets that are opened for it, in the order of its descriptors from 3 on.
     public var sockets: [Socket] = []
     /// Whether it is started only when somebody connects to one of them.
     public var startsOnConnection = false
@@ -191,5 +213,6 @@ public struct ServiceDefinition: Equatable, Sendable {
     /// One that asks for nothing but `run`.
     public init() {}
 
+    /// One that asks for nothing but `run`.
     public static let plain = ServiceDefinition()
 }
