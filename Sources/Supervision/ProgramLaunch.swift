@@ -118,7 +118,7 @@ extension Environment {
     /// Sets the variables that the files of a directory hold, as envdir does. Bounded, since process 1 does it.
     fileprivate mutating func read(_ path: ByteString, in directory: Directory) throws(SystemError) {
         let place = try openFile(path, .directory, in: directory)
-        for name in try entries(of: ".", in: Directory(place)).prefix(Environment.mostVariables)
+        for name in try Linux.entries(of: ".", in: Directory(place)).prefix(Environment.mostVariables)
         where name[0] != UInt8(ascii: ".") {
             let file = try openRegularFile(name, .read, in: Directory(place))
             let content = try contents(of: file.number, limit: 1 << 16)

@@ -121,10 +121,7 @@ public final class Supervisor {
     /// Waits until something happens or is due, and does all that follows from it.
     private func turn() throws(SystemError) {
         let deadline = conductor.deadline.map { Instant(nanoseconds: $0) }
-        let wake = [deadline, performer.prober.deadline].reduce(nil) { first, time in
-            guard let time else { return first }
-            return min(first ?? time, time)
-        }
+        let wake = performer.prober.deadline.map { min($0, deadline ?? $0) } ?? deadline
         try loop.wait(until: mayHaveDead ? .now : wake, &ready)
         for event in ready {
             switch event.token {
