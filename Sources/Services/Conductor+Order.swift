@@ -7,20 +7,24 @@ extension Conductor {
     func definition(of id: ServiceID) -> ServiceDefinition { definitions[id] ?? .plain }
 
     mutating func setDefinition(_ definition: ServiceDefinition?, of id: ServiceID) {
-        let known = definitions[id]
-        if definition == known { return }
+        if definitions[id] == definition { return }
         definitions[id] = definition
-        loseOrder()
+        if mayHaveOrder { loseOrder() }
     }
 
     mutating func forget(_ id: ServiceID) {
         definitions[id] = nil
         texts[id] = nil
-        loseOrder()
+        if mayHaveOrder { loseOrder() }
     }
 
-    /// What is known of the order is not true any more.
-    private mutating func loseOrder() {
+    /// Whether anybody says anything about others, or did before.
+    var mayHaveOrder: Bool {
+        order.graph != nil || order.isStale || definitions.values.contains(where: \.hasOrder)
+    }
+
+    /// What is known of the order is not true any more: a service has come or gone, or its name or definition changed.
+    mutating func loseOrder() {
         order = ServiceOrder(complaints: order.complaints, mayRelease: order.mayRelease)
     }
 
@@ -30,11 +34,18 @@ extension Conductor {
         if machine.isReady != before.isReady {
             services[id.index]?.readySince = machine.isReady ? now.timeOfDay : nil
         }
+        if machine.state != .blocked { services[id.index]?.isShownBlocked = false }
         if machine.isReady != before.isReady || machine.state != before.state
             || machine.wish != before.wish
         {
             order.mayRelease = true
         }
+    }
+
+    /// The name by which others know a service: its entry's, as last seen.
+    private func orderName(of id: ServiceID) -> ByteString {
+        guard case .main(let pair) = services[id.index]?.standing else { return "" }
+        return pairs[pair.index]?.path ?? ""
     }
 
     // MARK: - Starting in order
@@ -44,24 +55,24 @@ extension Conductor {
     mutating func releaseBlocked(at now: Moment) -> [Action] {
         var actions: [Action] = []
         while stop == nil, order.isStale || order.mayRelease {
-            if !isScanSettled(at: now) { return actions + releaseKnown(at: now) }
+            if !isScanSettled(at: now) {
+                return actions + releaseKnown(at: now) + showBlocked()
+            }
             actions += bringOrderUpToDate(at: now)
             order.mayRelease = false
             for index in services.indices where services[index]?.machine.state == .blocked {
                 if isFree(ServiceID(index)) {
                     actions += tell(ServiceID(index), .released, at: now)
-                } else if services[index]?.isShownBlocked == false {
-                    actions += show(ServiceID(index))
                 }
             }
         }
-        return actions
+        return actions + showBlocked()
     }
 
     /// Starts again what was there before, where there never was an order.
     private mutating func releaseKnown(at now: Moment) -> [Action] {
         var actions: [Action] = []
-        guard order.graph == nil, !definitions.values.contains(where: \.hasOrder) else { return [] }
+        if mayHaveOrder { return [] }
         for index in services.indices {
             guard let machine = services[index]?.machine else { continue }
             if machine.state == .blocked && machine.starts > 0 {
@@ -71,10 +82,19 @@ extension Conductor {
         return actions
     }
 
+    /// Writes the status of those that have to wait.
+    private mutating func showBlocked() -> [Action] {
+        services.indices.flatMap { show(ServiceID($0)) }
+    }
+
     private mutating func show(_ id: ServiceID) -> [Action] {
-        guard let service = services[id.index], service.isOpen else { return [] }
+        guard let service = services[id.index], service.machine.state == .blocked,
+            service.isOpen, !service.isShownBlocked
+        else { return [] }
         services[id.index]?.isShownBlocked = true
-        if order.graph?.isBroken(service.name) == true {
+        // It may take long until it is started.
+        services[id.index]?.isChecked = false
+        if order.graph?.isBroken(orderName(of: id)) == true {
             services[id.index]?.machine.reason = .dependency
         }
         return [.writeStatus(id, (services[id.index] ?? service).status(texts[id] ?? ""))]
@@ -85,6 +105,7 @@ extension Conductor {
         return !pairs.places.contains { pair in
             guard let pair, pair.isPresent else { return false }
             if pair.isBeingCompleted { return true }
+            if let id = pair.service, services[id.index]?.isOpen == false { return true }
             guard pair.filling == nil, let due = completionTime(of: pair, inUse) else {
                 return false
             }
@@ -107,15 +128,18 @@ extension Conductor {
         order.complaints = complaints
         for index in services.indices where services[index]?.machine.wish == .up {
             services[index]?.isShownBlocked = false
-            actions += bringUpNeeds(of: ServiceID(index), at: now)
+            actions += bringUpNeeds(of: ServiceID(index), isAsked: false, at: now)
         }
         return actions
     }
 
     mutating func remakeOrder() {
         var names: [(ByteString, ServiceID)] = []
-        for index in pairs.indices {
-            if let pair = pairs[index], let id = pair.service, services[id.index]?.isOpen == true {
+        let present = Set(pairs.places.compactMap { $0?.isPresent == true ? $0?.path : nil })
+        for case .some(let pair) in pairs.places {
+            guard let id = pair.service, services[id.index]?.isOpen == true else { continue }
+            // What has lost its name to another is on its way out, and nobody waits for it.
+            if pair.isPresent || !pair.isReplaced && !present.contains(pair.path) {
                 names.append((pair.path, id))
             }
         }
@@ -124,8 +148,9 @@ extension Conductor {
 
     /// Whether all that must come first is there.
     private func isFree(_ id: ServiceID) -> Bool {
-        guard let graph = order.graph, let service = services[id.index] else { return true }
-        if graph.isBroken(service.name) { return false }
+        guard let graph = order.graph else { return true }
+        if definitions[id]?.kind == .bundle { return false }
+        if graph.isBroken(orderName(of: id)) { return false }
         for prerequisite in order.prerequisites[id] ?? [] {
             guard let first = prerequisite.id, let machine = services[first.index]?.machine else {
                 if prerequisite.relation == .needs { return false }
@@ -144,15 +169,15 @@ extension Conductor {
 
     /// What a command to a bundle, or to one that needs others, means; nil where it means nothing but itself.
     mutating func obeyForOthers(_ command: Command, _ id: ServiceID, at now: Moment) -> [Action]? {
-        guard let graph = order.graph, let service = services[id.index] else { return nil }
+        guard let graph = order.graph else { return nil }
         let isBundle = definitions[id]?.kind == .bundle
         switch command {
         case .up, .once:
-            var actions = bringUpNeeds(of: id, at: now)
+            var actions = bringUpNeeds(of: id, isAsked: true, at: now)
             if !isBundle { return actions + tell(id, .command(command), at: now) }
-            for name in graph.closure(of: service.name) {
+            for name in graph.closure(of: orderName(of: id)) {
                 if let member = order.ids[name], member != id {
-                    actions += bringUp(member, at: now)
+                    actions += bringUp(member, isAsked: true, at: now)
                 }
             }
             return actions
@@ -169,20 +194,26 @@ extension Conductor {
         }
     }
 
-    private mutating func bringUpNeeds(of id: ServiceID, at now: Moment) -> [Action] {
-        guard let graph = order.graph, order.prerequisites[id] != nil,
-            let name = services[id.index]?.name
-        else { return [] }
+    /// Brings up what a service needs. What somebody put down stays down unless it `isAsked` for.
+    private mutating func bringUpNeeds(of id: ServiceID, isAsked: Bool, at now: Moment) -> [Action]
+    {
+        let name = orderName(of: id)
+        guard let graph = order.graph, order.prerequisites[id] != nil, !graph.isBroken(name) else {
+            return []
+        }
         var actions: [Action] = []
         for name in graph.closure(of: name) {
-            if let other = order.ids[name], other != id { actions += bringUp(other, at: now) }
+            if let other = order.ids[name], other != id {
+                actions += bringUp(other, isAsked: isAsked, at: now)
+            }
         }
         return actions
     }
 
-    private mutating func bringUp(_ id: ServiceID, at now: Moment) -> [Action] {
+    private mutating func bringUp(_ id: ServiceID, isAsked: Bool, at now: Moment) -> [Action] {
         guard let machine = services[id.index]?.machine, definitions[id]?.kind != .bundle,
-            machine.wish != .up, !machine.isLeaving, machine.state == .down, machine.reason == .none
+            machine.wish != .up, !machine.isLeaving,
+            isAsked || machine.state == .down && machine.reason == .none
         else { return [] }
         return tell(id, .command(.up), at: now)
     }
@@ -221,8 +252,8 @@ extension Conductor {
                 actions += tell(hook, .command(.once), at: now)
             }
         case .restartDependents:
-            guard let graph = order.graph, let name = services[id.index]?.name else { break }
-            for name in graph.dependents(on: name) {
+            guard let graph = order.graph else { break }
+            for name in graph.dependents(on: orderName(of: id)) {
                 if let dependent = order.ids[name], dependent != id {
                     actions += tell(dependent, .restart, at: now)
                 }
@@ -252,6 +283,8 @@ extension Conductor {
     mutating func stopNext(at now: Moment) -> [Action] {
         guard stop != nil else { return [] }
         if order.isStale { remakeOrder() }
+        // One that goes takes what is known of the order with it.
+        let order = order
         guard order.graph != nil else { return [] }
         var actions: [Action] = []
         var isAnyLeft = false
@@ -261,7 +294,7 @@ extension Conductor {
             if definitions[id]?.kind == .bundle { continue }
             if service.machine.isLeaving {
                 isAnyLeft = true
-            } else if hasFollowers(id) {
+            } else if hasFollowers(id, order) {
                 isAnyLeft = true
             } else {
                 actions += dismiss(id, at: now)
@@ -272,7 +305,7 @@ extension Conductor {
         return actions
     }
 
-    private func hasFollowers(_ id: ServiceID) -> Bool {
+    private func hasFollowers(_ id: ServiceID, _ order: ServiceOrder) -> Bool {
         (order.followers[id] ?? []).contains { follower in
             guard let machine = services[follower.index]?.machine else { return false }
             return machine.pid != 0 || machine.state == .starting || machine.mustUndo

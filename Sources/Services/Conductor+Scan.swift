@@ -86,6 +86,7 @@ extension Conductor {
         var pending = false
         actions += note(listing.entries, areWhole: isFirst, &pending, at: now)
         actions += noteAbsence(of: before, listing, isReplaced: isReplaced, at: now)
+        if mayHaveOrder { loseOrder() }
         if pending || !listing.isWatched || !scan.complaints.isEmpty {
             scan.due = max(now.nanoseconds + ScanState.interval, scan.rest)
         }

@@ -52,6 +52,7 @@ extension Conductor {
         if service.machine.isOver { return remove(id, at: now) }
         services[id.index]?.isChecked = !isDown
         setDefinition(definition, of: id)
+        if mayHaveOrder { loseOrder() }
         let isBundle = definition?.kind == .bundle
         services[id.index]?.machine = ServiceMachine(wish: isDown || isBundle ? .down : .up)
         if case .main = service.standing { services[id.index]?.machine.isOrdered = true }
@@ -133,6 +134,10 @@ extension Conductor {
         guard let id = processes.removeValue(forKey: pid) else { return [] }
         services[id.index]?.since = now.timeOfDay
         texts[id] = nil
+        // Whose turn to end has not come is not started again.
+        if stop != nil, case .main = services[id.index]?.standing {
+            services[id.index]?.machine.isLeaving = true
+        }
         let actions = noteStartError(id, death.startError)
         if services[id.index]?.standing == .command {
             commandCode = death.shellCode

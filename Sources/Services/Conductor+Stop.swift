@@ -16,8 +16,10 @@ extension Conductor {
         hasChildren = true
         var actions: [Action] = [.expectChildren]
         if order.isStale { remakeOrder() }
+        // One that goes takes what is known of the order with it.
+        let order = order
         for index in services.indices {
-            actions += beginStop(ServiceID(index), signal, at: now)
+            actions += beginStop(ServiceID(index), signal, order, at: now)
         }
         actions += stopNext(at: now)
         // A logger may be without a service, if that was told to end before or never came up.
@@ -27,9 +29,9 @@ extension Conductor {
         return actions
     }
 
-    private mutating func beginStop(_ id: ServiceID, _ signal: ServiceSignal, at now: Moment)
-        -> [Action]
-    {
+    private mutating func beginStop(
+        _ id: ServiceID, _ signal: ServiceSignal, _ order: ServiceOrder, at now: Moment
+    ) -> [Action] {
         guard let service = services[id.index] else { return [] }
         switch service.standing {
         case .logger: return []

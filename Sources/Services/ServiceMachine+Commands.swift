@@ -41,10 +41,10 @@ extension ServiceMachine {
 
     mutating func goDown(_ definition: ServiceDefinition, at now: UInt64) -> [Effect] {
         wish = .down
+        reason = .asked
         switch state {
         case .waiting where !role.isHelper, .blocked, .failed, .done:
             state = .down
-            reason = .asked
             return undo(definition, at: now) ?? [.writeStatus]
         case .up: return stopProcess(definition, at: now)
         case .busy where role == .prepare: return stopProcess(definition, at: now)

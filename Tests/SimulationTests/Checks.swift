@@ -9,6 +9,10 @@ extension World {
         for action in actions {
             switch action {
             case .signal(let pid, let signal, _):
+                if isDefined(services.first { $0?.process == pid } ?? nil) {
+                    try checkDefinedSignal(pid, signal.rawValue)
+                    continue
+                }
                 let expected = ExpectedSignal(pid: pid, signal: signal.rawValue)
                 if let index = expectedSignals.firstIndex(of: expected) {
                     try require(
@@ -18,7 +22,12 @@ extension World {
                 } else {
                     try checkForce(pid, signal.rawValue)
                 }
-            case .start(let id, _, _, _): try checkStart(id.index)
+            case .start(let id, _, let launch, _):
+                if isDefined(id) {
+                    try checkDefinedStart(id.index, launch)
+                } else {
+                    try checkStart(id.index)
+                }
             case .close(let id): try checkClose(id.index)
             default: break
             }
@@ -54,7 +63,7 @@ extension World {
     private func checkClose(_ index: Int) throws {
         guard services.indices.contains(index), let service = services[index] else { return }
         try require(service.process == 0, "lets go of a service that has a process")
-        if !service.isLogger {
+        if !service.isLogger && !(schedule.isDefined && stop != nil) {
             try require(service.mustLeave, "lets go of a service that is to stay")
         }
     }
@@ -114,6 +123,8 @@ extension World {
         let isLate = now >= stop.end - min(stop.end, schedule.reserve)
         let expected =
             commandCode ?? (hasKilled ? 137 : hasScanDirectory && !hasListed ? 111 : 0)
+        // A program that its own limit killed is no service that had to be killed.
+        if schedule.isDefined && [conductor.essentialCode, 0].contains(code) { return }
         try require(code == expected || isLate && code == 137, "ends with \(code), not \(expected)")
     }
 
@@ -125,7 +136,10 @@ extension World {
 
     /// Whether a logger waits to be started that has something to read.
     private var hasLoggerToCome: Bool {
-        services.contains { $0.map { $0.isLogger && $0.due != nil } ?? false }
+        services.indices.contains { index in
+            guard let service = services[index], service.isLogger else { return false }
+            return service.due != nil
+        }
     }
 
     // MARK: - At rest
@@ -141,8 +155,12 @@ extension World {
                 try require(
                     conductor.processes[service.process] == ServiceID(index), "a child is forgotten"
                 )
-            } else {
+            } else if conductor.services[index]?.machine.isHelperDue != true {
                 try require(!service.mustLeave, "does not let go of a service that is to leave")
+            }
+            if isDefined(service) {
+                try checkDefinedRest(service)
+                continue
             }
             if let due = service.due, stop == nil || service.isLogger {
                 try require(due > now, "a start is owed")
@@ -249,6 +267,7 @@ extension World {
                 let isStuck = processes[index].isStopped || processes[index].hangsUntil > now
                 try require(hasWriter(pipe) || isStuck, "a logger goes on without input")
             }
+            if isDefined(service) { continue }
             try require(
                 service.process != 0 || !service.mayStart || service.due != nil, "is not up")
         }

@@ -29,6 +29,9 @@ struct SupervisedService {
     var earliestStart: UInt64 = 0
     var due: UInt64?
     var status: StatusRecord?
+    /// What is known of it where directories hold more than `run`.
+    var life = DefinedLife()
+    var wasToldDown = false
 
     init(standing: Standing, inode: Int, serial: Int, isLogger: Bool, name: Int, at now: UInt64) {
         opened = now
@@ -56,6 +59,9 @@ struct ExpectedStop {
 /// What the events mean, from the manual.
 extension World {
     func expect(_ event: Event) throws {
+        lastCommand = nil
+        if case .commanded(_, let command) = event { lastCommand = command }
+        if schedule.isDefined, expectDefined(event) { return }
         switch event {
         case .commanded(let id, let command): expectCommand(id.index, command)
         case .died(let pid, let death): expectDeath(pid, death)
@@ -97,7 +103,13 @@ extension World {
 
     /// Whether a service or the main command has a process.
     var isServiceUp: Bool {
-        services.contains { $0.map { !$0.isLogger && $0.process != 0 } ?? false }
+        services.contains { service in
+            guard let service, !service.isLogger else { return false }
+            // Another of its programs may follow.
+            let life = service.life
+            let undoes = !life.definition.programs.isDisjoint(with: [.stop, .down])
+            return service.process != 0 || life.owedFinish != nil || life.hasToUndo && undoes
+        }
     }
 
     private func expectCommand(_ index: Int, _ command: Command) {
@@ -152,6 +164,9 @@ extension World {
         guard let index = services.firstIndex(where: { $0?.process == pid }),
             var service = services[index]
         else { return }
+        if isDefined(service) {
+            return expectDefinedDeath(index, pid, death)
+        }
         service.process = 0
         service.isPaused = false
         if service.wish == .none { service.mayStart = false }
@@ -226,6 +241,7 @@ extension World {
                     services[index] = nil
                     commandCode = 128 + signal
                 }
+            case .main where schedule.isDefined: break
             case .single, .main: tellToGo(index)
             }
         }
@@ -233,6 +249,11 @@ extension World {
 
     /// As `svc -dx` does.
     private func tellToGo(_ index: Int) {
+        if isDefined(services[index]) {
+            expectDefinedCommand(index, .down)
+            expectDefinedCommand(index, .exit)
+            return
+        }
         expectCommand(index, .down)
         expectCommand(index, .exit)
     }

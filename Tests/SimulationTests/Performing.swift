@@ -22,8 +22,9 @@ extension World {
                 files.directories[service.inode]?.lastClosed = now
             }
             services[id.index] = nil
-        case .start(let id, let standing, _, let checks): return try start(id, standing, checks)
-        case .define(let id): return .defined(id, nil)
+        case .start(let id, let standing, let launch, let checks):
+            return try start(id, standing, launch, checks)
+        case .define(let id): return .defined(id, definition(at: service(id)?.inode ?? -1))
         case .probe, .killRest: break
         case .signal(let pid, let signal, _):
             guard let index = index(of: pid) else {
@@ -120,15 +121,24 @@ extension World {
         services[id.index] = SupervisedService(
             standing: standing(of: id) ?? .single, inode: inode, serial: directory.serial,
             isLogger: isLogger, name: name, at: now)
-        return .opened(id, isDown: directory.isDown && !isLogger)
+        let definition = isLogger ? nil : directory.definition
+        if directory.isDown && !isLogger { services[id.index]?.wish = .down }
+        return .opened(id, isDown: directory.isDown && !isLogger, definition)
     }
 
-    private func start(_ id: ServiceID, _ standing: Standing, _ checks: Bool) throws -> Event? {
+    private func start(
+        _ id: ServiceID, _ standing: Standing, _ launch: Launch, _ checks: Bool
+    ) throws -> Event? {
         guard let service = service(id), service.standing == standing else {
             throw BrokenInvariant(description: "starts a service that is not there")
         }
-        if case .main(let pair) = standing {
+        services[id.index]?.life.nextRole = launch.role
+        let isFirst = launch.role == .run || launch.role == .prepare
+        if case .main(let pair) = standing, isFirst {
             if let outcome = try look(id, service, pair, checks) { return outcome }
+        }
+        if case .main = standing, isFirst, checks, definition(at: service.inode) != launch.definition {
+            return .redefined(id, definition(at: service.inode))
         }
         if fails(.congestion) { return .congested(id) }
         if fails(.fork) { return .refused(id, errno: 11) }
@@ -148,7 +158,7 @@ extension World {
         case .single, .command: break
         }
         let hasRun =
-            service.isLogger || files.directories.isEmpty || standing == .command
+            !isFirst || launch.definition != nil || service.isLogger || files.directories.isEmpty || standing == .command
             || files.directories[service.inode]?.hasRun == true
         if fails(.exec) || !hasRun {
             process.startError = hasRun ? 13 : 2

@@ -33,6 +33,8 @@ struct SimulatedDirectory {
     var nextRead = 0
     /// Bytes that nobody can read any more, and nobody need.
     var lost: [Range<Int>] = []
+    /// What is in it besides `run`.
+    var definition: ServiceDefinition?
 
     init(serial: Int, hasRun: Bool, isWhole: Bool, at now: UInt64) {
         self.serial = serial
@@ -155,6 +157,9 @@ extension World {
                 $0.isThere = true
                 if other % 2 == 0 { $0.entries = [nil, nil, nil, nil] }
             }
+        case .define:
+            let definition = definition(other)
+            edit(target) { $0.definition = definition }
         case .watch: files.isWatched = true
         case .unwatch: files.isWatched = false
         }
@@ -163,9 +168,16 @@ extension World {
     /// A complete one, of any kind.
     private func newDirectory(_ kind: Int) -> Int {
         let inode = files.make(hasRun: kind % 8 != 0, isWhole: true, isHeld, at: now)
+        files.directories[inode]?.definition = definition(kind)
         files.directories[inode]?.hasLog = kind / 8 % 2 == 0
         files.directories[inode]?.isDown = kind / 16 % 4 == 0
         return inode
+    }
+
+    private func definition(_ kind: Int) -> ServiceDefinition? {
+        guard schedule.isDefined, kind % 3 > 0 else { return nil }
+        var random = Random(seed: UInt64(kind))
+        return ServiceDefinition(&random)
     }
 
     private func edit(_ inode: Int?, _ body: (inout SimulatedDirectory) -> Void) {

@@ -31,6 +31,8 @@ enum Stimulus: Equatable {
     case forward(Int32)
     /// A process that is not ours becomes a child, and ends.
     case orphan
+    /// A service says something of itself.
+    case say(service: Int, Int)
     /// A look at the clock although nothing is due.
     case wakeEarly
     /// Everything is asked to stop.
@@ -41,7 +43,7 @@ enum Stimulus: Equatable {
 
 /// What may happen to the scan directory and to what is in it.
 enum FileChange: CaseIterable {
-    case make, link, linkAgain, fill, addLog, removeLog, addDown, removeDown, remove, replace,
+    case define, make, link, linkAgain, fill, addLog, removeLog, addDown, removeDown, remove, replace,
         rename, alias,
         dangle
     case breakEntry, mendEntry, lock, unlock, vanish, appear, replaceAll, watch, unwatch
@@ -65,6 +67,8 @@ struct Schedule {
     var reserve: UInt64
     /// Whether outcomes are handed in when all actions have been performed, or each at once.
     var isBatched: Bool
+    /// Whether directories hold more than `run`.
+    var isDefined = false
     /// How many events pass between two times that the conductor is written down and restored; 0 for never.
     var restoreEvery: Int
     var stimuli: [Stimulus]
@@ -83,12 +87,16 @@ extension Schedule {
         isBatched = random.once(in: 2)
         restoreEvery = random.pick([0, 7, 50])
         let calm = random.once(in: 4)
+        isDefined = kind != .supervise && kind != .commandAlone && random.once(in: 2)
         stimuli = []
         for _ in 0..<2 + random.below(4) {
             stimuli.append(
                 .change(random.pick([.make, .link]), name: random.index, other: random.index))
         }
         while stimuli.count < length {
+            if isDefined && random.once(in: 8) {
+                stimuli.append(.say(service: random.index, Int(random.below(12))))
+            }
             stimuli.append(Stimulus(&random, isCalm: calm))
         }
         // A stop in which much happens, and that is asked for again.
@@ -137,7 +145,7 @@ extension Stimulus {
 extension FileChange {
     /// What administrators and installers do.
     static let common: [FileChange] = [
-        .make, .make, .link, .link, .linkAgain, .fill, .fill, .fill, .addLog, .addDown, .removeDown,
+        .define, .make, .make, .link, .link, .linkAgain, .fill, .fill, .fill, .addLog, .addDown, .removeDown,
         .remove,
         .remove, .replace, .replace, .replace, .rename, .alias,
     ]

@@ -43,6 +43,8 @@ final class World {
     var hasKilled = false
     var hasListed = false
     var isOver = false
+    /// The command that is being handled.
+    var lastCommand: Command?
     /// How late the driver may be at this moment.
     var lateness: UInt64 = 0
 
@@ -131,6 +133,7 @@ final class World {
         try expect(event)
         expectEndOfServices()
         let actions = conductor.handle(event, at: moment)
+        try expectStopOfEssential()
         if isTraced { for action in actions { note("    \(action)") } }
         try check(actions)
         return actions
@@ -138,8 +141,14 @@ final class World {
 
     private func restore() throws {
         let restored = try Conductor(snapshot: conductor.snapshot())
-        try require(restored == conductor, "the restored conductor differs")
+        try require(restored == conductor, "the restored conductor differs in \(difference(restored))")
         conductor = restored
+    }
+
+    private func difference(_ other: Conductor) -> String {
+        let pairs = zip(Mirror(reflecting: conductor).children, Mirror(reflecting: other).children)
+        let different = pairs.filter { "\($0.value)" != "\($1.value)" }
+        return different.map { $0.0.label ?? "" }.joined(separator: ", ")
     }
 
     // MARK: - The schedule
@@ -198,10 +207,24 @@ final class World {
                 mayHaveChanged = true
             }
         case .wakeEarly: try happen(.timePassed)
+        case .say(let number, let word): try say(number, word)
         case .stop(let number, let signal):
             let ending = Ending.allCases[number % Ending.allCases.count]
             try happen(.stopAsked(ending, signal: ServiceSignal(rawValue: signal)))
         case .settle: try settle()
+        }
+    }
+
+    private func say(_ number: Int, _ word: Int) throws {
+        guard let id = pickService(number), isDefined(services[id]) else { return }
+        let notices: [ServiceNotice] = [
+            .reloading, .stopping, .pinged, .troubled, .extended(1_000_000_000), .status("busy"),
+            .watchdogPeriod(700_000_000),
+        ]
+        if word < notices.count {
+            try happen(.said(ServiceID(id), notices[word]))
+        } else {
+            try happen(.ready(ServiceID(id)))
         }
     }
 
