@@ -8,14 +8,14 @@ extension DefinitionReader {
     /// Reads what s6-rc-compile reads. `flag-essential` and `flag-recommended` ask nothing of a supervisor.
     mutating func readS6RC(_ type: ServiceDefinition.Kind) {
         definition.kind = type
-        definition.needs += list(.dependencies) + list(.dependenciesD)
+        definition.needs += list(.dependencies, "needs") + list(.dependenciesD, "needs")
         if definition.kind == .bundle {
-            definition.contents += list(.contents) + list(.contentsD)
+            definition.contents += list(.contents, "contents") + list(.contentsD, "contents")
         }
         readTimeouts()
         // s6-rc adds this itself: a reader is there before what writes to it. The pipe itself belongs to `log` here.
         if contains(.producerFor) {
-            definition.needs += list(.producerFor)
+            definition.needs += list(.producerFor, "needs")
             complain(.producerFor, 0, "no pipe is made: put the reader into log/")
         }
         if contains(.consumerFor) {
@@ -59,13 +59,14 @@ extension DefinitionReader {
     }
 
     /// The names in a file, one a line, or those of a directory's entries.
-    private mutating func list(_ file: DefinitionFile) -> [ByteString] {
+    private mutating func list(_ file: DefinitionFile, _ setting: ByteString) -> [ByteString] {
         guard contains(file) else { return [] }
         var names: [ByteString] = []
         if file.isDirectory {
             for name in self.names(in: file) {
                 if Settings.isServiceName(name) {
                     names.append(name)
+                    note(setting, name, "\(file.name)/\(name)", 0)
                 } else {
                     complain(file, 0, "\"\(name.visible)\" is no name of a service")
                 }
@@ -84,6 +85,7 @@ extension DefinitionReader {
                 complain(file, number, "\"\(name.visible)\" is no name of a service")
             } else if names.count < DefinitionReader.mostNames {
                 names.append(name)
+                note(setting, name, file.name, number)
             }
         }
         return names

@@ -32,8 +32,11 @@ public struct DefinitionReader {
     /// Whether it is to start down: it has a `down` that is not the program of a one-shot.
     public internal(set) var isDown = false
 
+    /// The directory, as long as whoever called keeps it open.
     let place: Directory
     let name: ByteString
+    /// Where s6-rc's files name other services.
+    private var mentions: [Mention] = []
     private(set) var files = DefinitionFiles()
 
     /// What the service directory open as `place` asks for, and all that is wrong in it. `name` is the service's,
@@ -66,6 +69,32 @@ public struct DefinitionReader {
 
     /// Whether the directory has a file of this name.
     public func contains(_ file: DefinitionFile) -> Bool { files.contains(file) }
+
+    /// The file and the line with a value of a setting that `DependencyGraph` finds fault with, also where s6-rc's
+    /// files say the same; the directory itself where none does.
+    public func source(of problem: DependencyGraph.Problem) -> (file: ByteString, line: Int) {
+        if let line = settings.line(of: problem.setting, naming: problem.value) {
+            return ("\(name)/\(DefinitionFile.settings.name)", line)
+        }
+        for mention in mentions
+        where mention.setting == problem.setting && mention.value == problem.value {
+            return ("\(name)/\(mention.file)", mention.line)
+        }
+        return (name, 0)
+    }
+
+    private struct Mention {
+        let setting: ByteString
+        let value: ByteString
+        let file: ByteString
+        let line: Int
+    }
+
+    /// Remembers where a value is from.
+    mutating func note(_ setting: ByteString, _ value: ByteString, _ file: ByteString, _ line: Int)
+    {
+        mentions.append(Mention(setting: setting, value: value, file: file, line: line))
+    }
 
     // MARK: The directory
 
