@@ -92,6 +92,7 @@ struct Program: Sendable {
             softlimit),
         Program("supervise", "supervise a service", supervise),
         Program("svc", "control supervised services", svc),
+        Program("svcheck", "check service directories", longOptions: true, svcheck),
         Program("svls", "list services, and how they are confined", longOptions: true, svls),
         Program("svok", "tell whether a service is supervised", svok),
         Program("svscan", "supervise the services of a directory", svscan),

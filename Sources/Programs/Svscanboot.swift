@@ -26,8 +26,8 @@ func svscanboot(_ call: Call) throws(Failure) -> Outcome {
     return .become(Invocation(command: ["svscan", directory], environment: environment))
 }
 
-/// Where daemontools looks, or where Debian's does.
-private func defaultDirectory() -> ByteString {
+/// The scan directory where none is named: where daemontools looks, or where Debian's does.
+func defaultDirectory() -> ByteString {
     do throws(SystemError) { return try exists("/service") ? "/service" : "/etc/service" } catch {
         return "/service"
     }

@@ -34,6 +34,34 @@ public func explain(execFailure errno: Errno, of invocation: Invocation) -> Byte
     invocation.firstCandidate { explain(execFailure: errno, path: $0) }
 }
 
+/// What would keep this process from executing the file at `path`, in words for people; nil where nothing is seen that
+/// would. Unlike `explain` it is for use before anybody tries. Reads no more than a few kilobytes.
+public func executionObstacle(_ path: ByteString, in directory: Directory = .current) -> ByteString?
+{
+    do throws(SystemError) {
+        let found = try status(of: path, in: directory)
+        if found.isDirectory { return ByteString(Errno.isDirectory.text) }
+        if !found.isRegular { return ByteString(Errno.notRegular.text) }
+    } catch { return ByteString(error.errno.text) }
+    if let errno = executionError(path, directory) {
+        return errno == .accessDenied ? "not executable" : ByteString(errno.text)
+    }
+    // What may be executed need not be readable.
+    guard let descriptor = openRegularFile(path, directory) else { return nil }
+    let file = ExecutableFile(file: descriptor)
+    if file.givesForbiddenCapabilities {
+        return explain(execFailure: .notPermitted, path: path, in: directory)
+    }
+    guard let (kind, name) = file.interpreter else {
+        return file.isBinary ? nil : "neither a program nor a script with a #! line"
+    }
+    guard let errno = executionError(name, directory) else { return nil }
+    guard let cause = explain(execFailure: errno, path: path, in: directory) else {
+        return "its \(kind.text) \(name.visible): \(errno.text)"
+    }
+    return "\(cause): \(errno.text)"
+}
+
 /// What an executable file wants besides itself.
 private enum Need {
     /// The program of a `#!` line.
@@ -85,6 +113,9 @@ private struct ExecutableFile: ~Copyable {
         if start.starts(with: [0x7f, 0x45, 0x4c, 0x46]) { return loader(ELFHeader(start)) }
         return nil
     }
+
+    /// Whether it is an ELF file.
+    var isBinary: Bool { bytes(at: 0, 4) == [0x7f, 0x45, 0x4c, 0x46] }
 
     private func scriptInterpreter(_ start: [UInt8]) -> (Need, ByteString)? {
         let blanks: [UInt8] = [UInt8(ascii: " "), UInt8(ascii: "\t")]
