@@ -103,6 +103,22 @@ static long take_terminal(int terminal)
     return error == -ENOTTY || error == -ENXIO ? 0 : error;
 }
 
+/* Only the process itself knows its id before anybody else can. */
+static void fill_listen_pid(char *const *environment)
+{
+    static const char name[] = "LISTEN_PID=";
+    for (; *environment != NULL; environment++)
+        if (strncmp(*environment, name, sizeof name - 1) == 0) {
+            char digits[12], *place = *environment + sizeof name - 1;
+            int count = 0;
+            for (long pid = call(SYS_getpid, 0, 0, 0, 0); pid > 0; pid /= 10)
+                digits[count++] = (char)('0' + pid % 10);
+            while (count > 0)
+                *place++ = digits[--count];
+            *place = 0;
+        }
+}
+
 static long set_up_and_exec(struct cl_spawn_request *spawn)
 {
     static const long default_action[4]; /* the kernel's struct sigaction: SIG_DFL is 0 */
@@ -114,6 +130,11 @@ static long set_up_and_exec(struct cl_spawn_request *spawn)
         __atomic_store_n(&spawn->alive, CL_SPAWN_APART, __ATOMIC_RELEASE);
         call(SYS_futex, (long)&spawn->alive, FUTEX_WAKE, 1, 0);
     }
+    if (spawn->control_group >= 0 &&
+        (error = call(SYS_write, spawn->control_group, (long)"0", 1, 0)) < 0)
+        return error;
+    if (spawn->fill_listen_pid)
+        fill_listen_pid(spawn->environment);
     if ((spawn->new_session && (error = call(SYS_setsid, 0, 0, 0, 0)) < 0) ||
         (spawn->new_process_group && (error = call(SYS_setpgid, 0, 0, 0, 0)) < 0) ||
         (spawn->terminal >= 0 && (error = take_terminal(spawn->terminal)) < 0) ||

@@ -6,6 +6,12 @@ extension Conductor {
     /// The process of a service; 0 while there is none.
     public func process(of id: ServiceID) -> Int32 { services[id.index]?.machine.pid ?? 0 }
 
+    /// The service that a process belongs to.
+    public func service(of pid: Int32) -> ServiceID? { processes[pid] }
+
+    /// How many descriptors a service may leave with its supervisor.
+    public func storeLimit(of id: ServiceID) -> UInt32 { definition(of: id).storeLimit }
+
     /// Whether a process is the service's own.
     public func isProcess(_ pid: Int32, of id: ServiceID) -> Bool { processes[pid] == id }
 

@@ -5,10 +5,14 @@ public struct Death: Equatable, Sendable {
     /// The errno of the step that failed before the program ran; 0 when it ran.
     public let startError: Int32
 
+    /// Whether the kernel killed it for lack of memory.
+    public let ranOutOfMemory: Bool
+
     /// A death with the status of wait(2).
-    public init(status: Int32, startError: Int32 = 0) {
+    public init(status: Int32, startError: Int32 = 0, ranOutOfMemory: Bool = false) {
         self.status = status
         self.startError = startError
+        self.ranOutOfMemory = ranOutOfMemory
     }
 
     /// The number of the signal that ended it; 0 when it exited by itself.

@@ -84,7 +84,8 @@ extension Remark {
     }
 
     private static func end(_ death: Death) -> ByteString {
-        death.signal == 0
+        if death.ranOutOfMemory { return "was killed by the kernel, for lack of memory," }
+        return death.signal == 0
             ? "ended with exit code \(death.exitCode)" : "was ended by signal \(death.signal)"
     }
 

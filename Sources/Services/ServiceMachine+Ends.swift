@@ -8,6 +8,7 @@ extension ServiceMachine {
         var effects: [Effect] = definition.stopReach == .process ? [] : [.killRest(pid: pid)]
         clear()
         lastDeath = death
+        if death.ranOutOfMemory { sentence = .outOfMemory }
         if definition.kind == .oneshot && RestartPolicy.isSuccess(death, definition) {
             mustUndo = true
             isReady = true

@@ -126,10 +126,13 @@ extension Death {
     fileprivate func write(to writer: inout SnapshotWriter) {
         writer.write(status)
         writer.write(startError)
+        writer.write(ranOutOfMemory)
     }
 
     fileprivate init(from reader: inout SnapshotReader) throws(SnapshotError) {
-        self.init(status: try reader.number(), startError: try reader.number())
+        self.init(
+            status: try reader.number(), startError: try reader.number(),
+            ranOutOfMemory: try reader.flag())
     }
 }
 

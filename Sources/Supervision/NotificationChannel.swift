@@ -66,7 +66,7 @@ final class NotificationChannel {
     }
 
     private func usesSocket(_ definition: ServiceDefinition) -> Bool {
-        definition.readiness == .notify || definition.watchdog != nil
+        definition.readiness == .notify || definition.watchdog != nil || definition.storeLimit > 0
     }
 
     /// Makes the pipe of a launch that tells by a descriptor.
@@ -118,14 +118,14 @@ final class NotificationChannel {
 
     /// Takes what has come through the socket; calls `body` with each message and who sent it. What a message brought
     /// is closed after that, which is how a barrier is answered.
-    func receive(_ body: (NotifyMessage, PeerCredentials) -> Void) {
+    func receive(_ body: (NotifyMessage, PeerCredentials, inout ReceivedDescriptors) -> Void) {
         switch socket {
         case .some(let socket):
             for _ in 0..<NotificationChannel.mostAtOnce {
                 do throws(SystemError) {
-                    guard let datagram = try socket.next() else { return }
+                    guard var datagram = try socket.next() else { return }
                     if let sender = datagram.sender, let message = NotifyMessage(datagram.bytes) {
-                        body(message, sender)
+                        body(message, sender, &datagram.descriptors)
                     }
                 } catch { return }
             }

@@ -16,8 +16,8 @@ final class OpenService {
     private var trouble = Errno(0)
     private var isAnnounced = false
     private var problems: [DefinitionProblem] = []
-    /// What it tells through that it is ready.
-    let notification = NotificationChannel()
+    /// What it has besides, if its directory asks for more than `run`.
+    private(set) var extras: ServiceExtras?
 
     init(name: ByteString, place: Place, directory: consuming ServiceDirectory) {
         self.name = name
@@ -50,14 +50,14 @@ final class OpenService {
             messages.warning(problem.description)
         }
         problems = found
+        if definition != .plain && extras == nil { extras = ServiceExtras() }
         return definition == .plain ? nil : definition
     }
 
     /// The program of a launch with its arguments and environment.
     func invocation(_ launch: Launch, _ environment: Environment) throws(SystemError) -> Invocation {
-        try launch.invocation(
-            name: name, in: Directory(directory.place),
-            notification.environment(launch, environment))
+        let environment = try extras?.environment(launch, environment) ?? environment
+        return try launch.invocation(name: name, in: Directory(directory.place), environment)
     }
 
     /// Which directory is held. fstat(2).

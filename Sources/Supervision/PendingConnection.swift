@@ -1,10 +1,21 @@
 import Bytes
 import Linux
 
-/// A connection that is being made.
-struct PendingConnection {
-    enum State { case connected, pending, failed }
-    init(tcp address: ByteString) throws(SystemError) { throw SystemError("connect", .invalid) }
-    init(unix path: ByteString) throws(SystemError) { throw SystemError("connect", .invalid) }
-    func check() -> State { .failed }
+/// An attempt to connect that is kept while there is no outcome.
+final class PendingConnection {
+    private let probe: ConnectionProbe
+
+    /// Starts to connect to `ADDRESS:PORT`.
+    init(tcp address: ByteString) throws(SystemError) {
+        guard let target = SocketAddress(numeric: address) else {
+            throw SystemError("connect", .invalid, subject: address)
+        }
+        probe = try ConnectionProbe(.tcp(target))
+    }
+
+    /// Starts to connect to the socket at a path.
+    init(unix path: ByteString) throws(SystemError) { probe = try ConnectionProbe(.unix(path)) }
+
+    /// What has come of it.
+    func check() -> ConnectionProbe.Outcome { probe.outcome() }
 }

@@ -19,6 +19,8 @@ final class Performer {
     let prober: ReadinessProber
     /// Descriptors from this number on are kept free for the supervisor's own work.
     private let descriptorReserve: Int32
+    /// The most processes that are looked at to find what a service left behind.
+    private static let mostProcesses = 50_000
 
     /// `descriptorLimit` is what the soft limit of this process was before it was raised to the hard one.
     init(
@@ -250,8 +252,8 @@ final class Performer {
         guard let service = service(id) else { throw SystemError("open", .noEntry) }
         let program = PreparedProgram(try service.invocation(launch, configuration.environment))
         var setup = setup(id, standing, launch)
-        try service.notification.prepare(launch, &setup)
-        defer { service.notification.closeWriter() }
+        try service.extras?.prepare(launch, service.name, &setup)
+        defer { service.extras?.notification.closeWriter() }
         return try starters.start(program, setup)
     }
 
@@ -300,8 +302,9 @@ final class Performer {
     private func killRest(_ id: ServiceID, _ pid: ProcessID, _ reach: ServiceDefinition.Reach) {
         _ = sendToGroup(.kill, pid)
         guard reach == .everything else { return }
+        if service(id)?.extras?.group?.send(.kill) == true { return }
         do throws(SystemError) {
-            for member in try ProcessTable().members(ofSession: pid) {
+            for member in try ProcessTable(limit: Performer.mostProcesses).remains(of: pid) {
                 do throws(SystemError) { try Linux.send(.kill, to: member) } catch {}
             }
         } catch {

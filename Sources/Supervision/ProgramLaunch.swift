@@ -17,6 +17,8 @@ extension Launch {
         }
         return definition.kind == .longrun && definition.dialect == .runit
             && definition.environment == nil && definition.watchdog == nil
+            && definition.sockets.isEmpty && definition.storeLimit == 0
+            && definition.stopReach != .everything
     }
 
     /// The program with its arguments, for a service of that name in that directory. Throws where the directory of its

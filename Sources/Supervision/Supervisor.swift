@@ -229,7 +229,12 @@ public final class Supervisor {
             case .ended(let pid, let status):
                 let error = performer.startError(of: pid)
                 if let id = performer.prober.noteDeath(of: pid, status.raw) { take(.ready(id)) }
-                take(.died(pid: pid, Death(status: status.raw, startError: error)))
+                let ranOutOfMemory = hasRunOutOfMemory(pid, status)
+                take(
+                    .died(
+                        pid: pid,
+                        Death(
+                            status: status.raw, startError: error, ranOutOfMemory: ranOutOfMemory)))
             case .resumed: break
             case .nothingYet:
                 mayHaveDead = false
@@ -239,6 +244,14 @@ public final class Supervisor {
                 return take(.noChildrenLeft)
             }
         }
+    }
+
+    /// Whether a child that was killed was so for lack of memory, as far as that can be told.
+    private func hasRunOutOfMemory(_ pid: ProcessID, _ status: ExitStatus) -> Bool {
+        guard status.raw & 0x7f == Signal.kill.number, let id = conductor.service(of: pid) else {
+            return false
+        }
+        return performer.service(id)?.extras?.group?.hasRunOutOfMemory() ?? false
     }
 
     private func takeWord(_ token: UInt64) {
@@ -280,7 +293,7 @@ extension Supervisor {
     /// Waits for what a service that has been started tells through its pipe or socket.
     private func listenToNotices(of id: ServiceID) {
         guard let service = performer.service(id) else { return }
-        for (number, part) in service.notification.newNumbers {
+        for (number, part) in service.extras?.notification.newNumbers ?? [] {
             do throws(SystemError) {
                 try loop.add(number, token: Token.of(id, part == .pipe ? .pipe : .socket))
             } catch {
@@ -290,7 +303,7 @@ extension Supervisor {
     }
 
     private func readPipe(_ id: ServiceID) {
-        guard let channel = performer.service(id)?.notification else { return }
+        guard let channel = performer.service(id)?.extras?.notification else { return }
         switch channel.readPipe() {
         case .nothing: return
         case .end: channel.closeReader()
@@ -301,10 +314,24 @@ extension Supervisor {
     }
 
     private func readNotices(_ id: ServiceID) {
-        guard let service = performer.service(id) else { return }
-        service.notification.receive { message, sender in
+        guard let extras = performer.service(id)?.extras else { return }
+        extras.notification.receive { message, sender, descriptors in
             guard conductor.isProcess(sender.process, of: id) || isTrusted(sender, id) else { return }
+            keep(&descriptors, message, id, extras.held)
             for event in events(of: message, from: id, sender) { take(event) }
+        }
+    }
+
+    /// Keeps the descriptors that a service leaves for its next start.
+    private func keep(
+        _ descriptors: inout ReceivedDescriptors, _ message: NotifyMessage, _ id: ServiceID,
+        _ held: HeldDescriptors
+    ) {
+        let name = message.descriptorName ?? "stored"
+        if message.removesDescriptors { held.remove(name) }
+        guard message.storesDescriptors else { return }
+        while let descriptor = descriptors.takeFirst() {
+            held.store(descriptor, name, limit: conductor.storeLimit(of: id))
         }
     }
 

@@ -84,7 +84,7 @@ int cl_signal_disposition(int signal, int ignored);
 /* Enumerations in one libc, macros in the other: here they are plain integers in both. */
 enum {
     CL_EPOLLIN = EPOLLIN, CL_EPOLLOUT = EPOLLOUT, CL_EPOLLHUP = EPOLLHUP, CL_EPOLLERR = EPOLLERR,
-    CL_EPOLL_CLOEXEC = EPOLL_CLOEXEC, CL_IN_CLOEXEC = IN_CLOEXEC, CL_IN_NONBLOCK = IN_NONBLOCK,
+    CL_EPOLLPRI = EPOLLPRI, CL_EPOLL_CLOEXEC = EPOLL_CLOEXEC, CL_IN_CLOEXEC = IN_CLOEXEC, CL_IN_NONBLOCK = IN_NONBLOCK,
     CL_IN_CHANGES = IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_ATTRIB |
                     IN_CLOSE_WRITE | IN_MOVE_SELF | IN_DELETE_SELF | IN_ONLYDIR,
     CL_SOCK_STREAM = SOCK_STREAM, CL_SOCK_NONBLOCK = SOCK_NONBLOCK, CL_SOCK_CLOEXEC = SOCK_CLOEXEC,
@@ -123,6 +123,8 @@ struct cl_spawn_request {
     int new_session;               /* setsid */
     int new_process_group;         /* setpgid(0, 0) */
     int terminal;                  /* become this terminal's foreground group */
+    int control_group;             /* enter the group whose open cgroup.procs this is */
+    int fill_listen_pid;           /* put its pid in place of the value of LISTEN_PID, of 10 bytes */
     int restore_descriptor_limit;  /* RLIMIT_NOFILE back to the two values below */
     uint64_t descriptor_limit_soft, descriptor_limit_hard;
     uint64_t default_signals;      /* dispositions back to SIG_DFL */

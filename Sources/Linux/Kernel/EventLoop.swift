@@ -26,6 +26,8 @@ public struct EventLoop: ~Copyable {
         public static let read = Interest(rawValue: UInt32(CL_EPOLLIN))
         /// Writable.
         public static let write = Interest(rawValue: UInt32(CL_EPOLLOUT))
+        /// A change that some files of the kernel report, as a hangup here. EPOLLPRI.
+        public static let exceptional = Interest(rawValue: UInt32(CL_EPOLLPRI))
     }
 
     private let descriptor: Descriptor

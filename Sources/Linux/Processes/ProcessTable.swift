@@ -2,38 +2,45 @@ import Bytes
 
 /// The processes that this one is responsible for, read from /proc at the moment it is needed.
 public struct ProcessTable {
-    private let parents: [ProcessID: ProcessID]
+    /// What a process belongs to. proc_pid_stat(5).
+    struct Links: Equatable {
+        var parent: ProcessID = 0
+        var group: ProcessID = 0
+        var session: ProcessID = 0
+    }
 
-    /// A table of process ids with their parents, for tests.
-    init(parents: [ProcessID: ProcessID]) { self.parents = parents }
+    private let processes: [ProcessID: Links]
 
-    /// Every process that /proc shows. Throws when /proc is not mounted.
-    public init() throws(SystemError) {
-        var parents: [ProcessID: ProcessID] = [:]
-        for name in try entries(of: "/proc") {
+    /// A table of what processes belong to, for tests.
+    init(_ processes: [ProcessID: Links]) { self.processes = processes }
+
+    /// Every process that /proc shows, or the first `limit`. Throws when /proc is not mounted.
+    public init(limit: Int = .max) throws(SystemError) {
+        var processes: [ProcessID: Links] = [:]
+        for name in try entries(of: "/proc") where processes.count < limit {
             let (value, length) = scanDecimal(name.bytes)
             guard length > 0, length == name.count else { continue }
             // A process may end between being listed and being read.
             do throws(SystemError) {
                 let status = try contents(of: "/proc/\(name)/stat", limit: 4096)
-                parents[ProcessID(value)] = ProcessTable.parent(in: status)
+                processes[ProcessID(value)] = ProcessTable.links(in: status)
             } catch {}
         }
-        guard !parents.isEmpty else { throw SystemError("open", .noEntry, subject: "/proc") }
-        self.parents = parents
+        guard !processes.isEmpty else { throw SystemError("open", .noEntry, subject: "/proc") }
+        self.processes = processes
     }
 
     /// The processes below `ancestor` that are neither one of `spared` nor below one. For PID 1 of a
     /// pid namespace all others count as below it, also those that entered the namespace.
     public func strays(of ancestor: ProcessID, sparing spared: [ProcessID]) -> [ProcessID] {
-        parents.keys.filter { pid in
+        processes.keys.filter { pid in
             guard pid != ancestor else { return false }
             var next = pid
             // As deep as there are processes: a table read while it changed could hold a circle.
-            for _ in 0..<parents.count {
+            for _ in 0..<processes.count {
                 if spared.contains(next) { return false }
                 if next == ancestor { return true }
-                guard let parent = parents[next], parent > 0 else { return ancestor == 1 }
+                guard let parent = processes[next]?.parent, parent > 0 else { return ancestor == 1 }
                 next = parent
             }
             return false
@@ -46,14 +53,34 @@ public struct ProcessTable {
         for _ in 0..<64 where next > 1 {
             if next == ancestor { return true }
             do throws(SystemError) {
-                next = parent(in: try contents(of: "/proc/\(next)/stat", limit: 4096))
+                next = links(in: try contents(of: "/proc/\(next)/stat", limit: 4096)).parent
             } catch { return false }
         }
         return false
     }
 
-    /// The processes of a session.
-    public func members(ofSession session: ProcessID) throws(SystemError) -> [ProcessID] { [] }
+    /// What a program that ran as `pid` has left behind, or still has around it, `pid` not among it: the processes
+    /// of its session and of its process group, if it had its own, and all that are below it or one of those, and the
+    /// members of their sessions and groups in turn. Neither one of `spared` nor what is below one is looked at. Ids of
+    /// sessions and groups are not given to a new process while one is in them, so that these are no strangers; but
+    /// ask before `pid` is reaped or soon after, or it may be somebody else's.
+    public func remains(of pid: ProcessID, sparing spared: [ProcessID] = []) -> [ProcessID] {
+        var members: [ProcessID: [ProcessID]] = [:]
+        for (one, links) in processes {
+            for origin in Set([links.parent, links.group, links.session]) where origin > 1 {
+                members[origin, default: []].append(one)
+            }
+        }
+        var found: Set<ProcessID> = [pid]
+        var pending = [pid]
+        while let next = pending.popLast() {
+            for one in members[next] ?? [] where !spared.contains(one) {
+                if found.insert(one).inserted { pending.append(one) }
+            }
+        }
+        found.remove(pid)
+        return Array(found)
+    }
 
     /// The name of a process, as ps(1) shows it in parentheses; a question mark when it is gone.
     public static func name(of pid: ProcessID) -> ByteString {
@@ -63,10 +90,14 @@ public struct ProcessTable {
         } catch { return "?" }
     }
 
-    /// The fourth field of /proc/PID/stat; the second, in parentheses, may contain anything.
-    static func parent(in status: [UInt8]) -> ProcessID {
-        guard let parenthesis = status.lastIndex(of: UInt8(ascii: ")")) else { return 0 }
-        let fields = status[parenthesis...].split(separator: UInt8(ascii: " "))
-        return fields.count > 2 ? ProcessID(scanDecimal(fields[2]).value) : 0
+    /// The fields from the fourth of /proc/PID/stat; the second, in parentheses, may contain anything.
+    static func links(in status: [UInt8]) -> Links {
+        guard let parenthesis = status.lastIndex(of: UInt8(ascii: ")")) else { return Links() }
+        let fields = status[parenthesis...].split(separator: UInt8(ascii: " "), maxSplits: 5)
+        func number(_ index: Int) -> ProcessID {
+            // Ids of other pid namespaces are shown as zero, and there is no session of -1.
+            index < fields.count ? ProcessID(clamping: scanDecimal(fields[index]).value) : 0
+        }
+        return Links(parent: number(2), group: number(3), session: number(4))
     }
 }

@@ -38,6 +38,10 @@ public struct ChildSetup: Sendable {
     public var newProcessGroup = false
     /// Make its group the foreground one of this terminal, or -1.
     public var terminal: Int32 = -1
+    /// The open cgroup.procs of the control group that it enters, or -1. cgroups(7).
+    public var controlGroup: Int32 = -1
+    /// Whether the value of its variable LISTEN_PID, at least ten bytes long, is replaced by its process id.
+    public var knowsItself = false
     /// Soft and hard RLIMIT_NOFILE to give back, if the parent raised its own.
     public var descriptorLimit: (soft: UInt64, hard: UInt64)?
     /// Signals whose disposition the parent changed, to be set back to the default.
@@ -97,6 +101,8 @@ func spawnRequest(_ setup: ChildSetup, _ descriptors: UnsafeBufferPointer<Int32>
     request.new_session = setup.newSession ? 1 : 0
     request.new_process_group = setup.newProcessGroup ? 1 : 0
     request.terminal = setup.terminal
+    request.control_group = setup.controlGroup
+    request.fill_listen_pid = setup.knowsItself ? 1 : 0
     if let limit = setup.descriptorLimit {
         request.restore_descriptor_limit = 1
         request.descriptor_limit_soft = limit.soft

@@ -46,9 +46,3 @@ private func isAbandoned(_ path: ByteString, isDatagram: Bool) -> Bool {
         return false
     } catch { return error.errno == .connectionRefused }
 }
-
-/// Makes a UNIX-domain datagram socket, non-blocking. socket(2).
-func makeUnixDatagramSocket() throws(SystemError) -> Descriptor {
-    let kind = Int32(CL_SOCK_DGRAM | CL_SOCK_CLOEXEC | CL_SOCK_NONBLOCK)
-    return Descriptor(owning: try Kernel.call("socket") { socket(AF_UNIX, kind, 0) })
-}

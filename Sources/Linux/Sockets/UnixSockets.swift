@@ -7,6 +7,12 @@ public func makeUnixSocket(nonBlocking: Bool = false) throws(SystemError) -> Des
     return Descriptor(owning: try Kernel.call("socket") { socket(AF_UNIX, Int32(kind), 0) })
 }
 
+/// Makes a UNIX-domain datagram socket. socket(2).
+func makeUnixDatagramSocket(nonBlocking: Bool = true) throws(SystemError) -> Descriptor {
+    let kind = CL_SOCK_DGRAM | CL_SOCK_CLOEXEC | (nonBlocking ? CL_SOCK_NONBLOCK : 0)
+    return Descriptor(owning: try Kernel.call("socket") { socket(AF_UNIX, Int32(kind), 0) })
+}
+
 /// Makes two UNIX-domain stream sockets that are connected to each other. socketpair(2).
 public func makeUnixSocketPair() throws(SystemError) -> (Int32, Int32) {
     var ends: (Int32, Int32) = (-1, -1)
