@@ -228,7 +228,9 @@ extension Conductor {
         if let remark = Remark.of(report, service, definition) { actions.append(.say(remark)) }
         switch report {
         case .ended(let death, _, let next):
-            let isFailure = !RestartPolicy.isSuccess(death, definition)
+            let isFailure =
+                !RestartPolicy.isSuccess(death, definition)
+                && !(service.machine.isExpected && RestartPolicy.isClean(death, definition))
             let consequence = isFailure ? definition.onFailure : definition.onEnd
             actions += follow(consequence, id, at: now)
             if next == nil { actions += endIfEssential(id, death, at: now) }

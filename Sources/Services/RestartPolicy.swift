@@ -32,12 +32,19 @@ enum RestartPolicy {
         return definition.successes.contains(death.ending)
     }
 
-    /// Decides. `started` is when the process was started.
+    /// Whether a signal ended it that asks a program to end.
+    static func isClean(_ death: Death, _ definition: ServiceDefinition) -> Bool {
+        [definition.stopSignal, 1, 2, 15].contains(death.signal)
+    }
+
+    /// Decides. `isExpected` when somebody sent it a signal; `started` is when the process was started.
     static func decide(
-        _ death: Death, wasCondemned: Bool, started: UInt64, _ definition: ServiceDefinition,
-        _ history: inout RestartHistory, at now: UInt64
+        _ death: Death, wasCondemned: Bool, isExpected: Bool, started: UInt64,
+        _ definition: ServiceDefinition, _ history: inout RestartHistory, at now: UInt64
     ) -> Decision {
-        let isFailure = wasCondemned || !isSuccess(death, definition)
+        let isSuccess =
+            isSuccess(death, definition) || isExpected && isClean(death, definition)
+        let isFailure = wasCondemned || !isSuccess
         if definition.finals.contains(death.ending) || isPermanent(death, definition) {
             return isFailure ? .fail(.permanent) : .end
         }

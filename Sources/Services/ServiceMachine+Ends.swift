@@ -35,7 +35,9 @@ extension ServiceMachine {
         case .prepare:
             lastDeath = death
             if wish == .down || isLeaving { return settle(definition, at: now) }
-            guard death.status == 0, death.startError == 0 else { return fail(.permanent) }
+            guard death.status == 0, death.startError == 0 else {
+                return wasStopped ? start(definition, at: now) : fail(.permanent)
+            }
             isPrepared = true
             mustUndo = true
             guard definition.programs.contains(.run) else {
@@ -44,8 +46,8 @@ extension ServiceMachine {
                 return [.writeStatus]
             }
             role = .run
-            state = .starting
-            return [.start(.run)]
+            // What it needs may be gone by now.
+            return start(definition, at: now)
         case .finish:
             // s6's permanent failure.
             if death.ending == .code(125), wish == .up, !isLeaving { return fail(.permanent) }
@@ -60,8 +62,9 @@ extension ServiceMachine {
         let role = role
         self.role = .run
         if case .finish = role { return settle(definition, at: now) }
-        state = .down
+        state = hasFailed ? .failed : .down
         if isLeaving { return end() }
+        if hasFailed { return [.writeStatus] }
         return wish == .up ? start(definition, at: now) : [.writeStatus]
     }
 
@@ -122,7 +125,8 @@ extension ServiceMachine {
             return start(definition, at: now)
         }
         let decision = RestartPolicy.decide(
-            death, wasCondemned: sentence != nil, started: startTime, definition, &history, at: now)
+            death, wasCondemned: sentence != nil, isExpected: isExpected, started: startTime,
+            definition, &history, at: now)
         switch decision {
         case .restart(let time):
             earliestStart = time
@@ -142,6 +146,7 @@ extension ServiceMachine {
 
     private mutating func fail(_ reason: StatusDetails.Reason) -> [Effect] {
         state = .failed
+        hasFailed = true
         role = .run
         wish = .none
         self.reason = reason

@@ -137,6 +137,8 @@ struct ServiceMachine: Equatable {
     var isPrepared = false
     /// Whether there is something to undo once it is down: `run` was there after a `start`, or a one-shot is done.
     var mustUndo = false
+    /// Whether it has failed for good, even while what it did is undone.
+    var hasFailed = false
     /// Why its process was told to end though it should be up.
     var sentence: StatusDetails.Reason?
     /// Why it is down or has failed.
@@ -273,7 +275,10 @@ struct ServiceMachine: Equatable {
         wasTerminated = false
         if role == .run {
             isExpected = false
+        }
+        if !role.isHelper {
             wasStopped = false
+            hasFailed = false
         }
         killTime = limit(definition).map { now + $0 }
         if role != .run {

@@ -8,7 +8,7 @@ extension ServiceMachine {
         writer.write(wish.rawValue)
         role.write(to: &writer)
         for flag in [
-            isPaused, isLeaving, isOrdered, isReady, isStopping, isKilled, isExpected, wasStopped,
+            isPaused, isLeaving, isOrdered, isReady, isStopping, isKilled, isExpected, wasStopped, hasFailed,
             wasTerminated, isPrepared, mustUndo,
         ] {
             writer.write(flag)
@@ -38,6 +38,7 @@ extension ServiceMachine {
         isKilled = try reader.flag()
         isExpected = try reader.flag()
         wasStopped = try reader.flag()
+        hasFailed = try reader.flag()
         wasTerminated = try reader.flag()
         isPrepared = try reader.flag()
         mustUndo = try reader.flag()

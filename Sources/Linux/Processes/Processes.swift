@@ -24,8 +24,10 @@ public struct ExitStatus: Equatable, Sendable {
 
 /// How a child differs from its parent. Everything not named here is inherited.
 public struct ChildSetup: Sendable {
-    /// The child's descriptor i becomes a copy of `descriptors[i]`; -1 leaves it. At most 64.
+    /// The child's descriptor i becomes a copy of `descriptors[i]`; -1 leaves it. At most 128.
     public var descriptors: [Int32] = []
+    /// One more, at any number: `target` becomes a copy of `source`.
+    public var otherDescriptor: (source: Int32, target: Int32) = (-1, -1)
     /// More than 0 to keep from it every descriptor of this number and up, whatever it is; those of
     /// `descriptors` are lower. Starting it then costs the same however many there are. Only above a
     /// `descriptorAboveAll`, which is not to be had everywhere.
@@ -96,6 +98,8 @@ func spawnRequest(_ setup: ChildSetup, _ descriptors: UnsafeBufferPointer<Int32>
     var request = cl_spawn_request()
     request.descriptors = descriptors.baseAddress
     request.descriptor_count = Int32(descriptors.count)
+    request.other_source = setup.otherDescriptor.source
+    request.other_target = setup.otherDescriptor.target
     request.close_from = setup.closeFrom
     request.directory = setup.directory
     request.new_session = setup.newSession ? 1 : 0
