@@ -73,8 +73,8 @@ private func select(_ words: [ByteString]) -> (Program, [ByteString])? {
 private func exec(_ invocation: Invocation) -> Failure {
     do { try invocation.execute() } catch {
         guard let cause = explain(execFailure: error.errno, of: invocation) else {
-            return error.explained("unable to run \(invocation.program)")
+            return error.explained("\(invocation.complaint)\(invocation.program)")
         }
-        return error.explained("unable to run \(invocation.program): \(cause)")
+        return error.explained("\(invocation.complaint)\(invocation.program): \(cause)")
     }
 }

@@ -57,6 +57,7 @@ struct Program: Sendable {
     static let all: InlineArray<_, Program> = [
         Program("addcr", "put a CR before every line feed", addcr),
         Program(stage: "argv0", "run a program under another name", argv0),
+        Program(stage: "chpst", "run a program with a changed process state", chpst),
         Program("date@", "show a host's time", dateAt),
         Program("delcr", "take the CR out before every line feed", delcr),
         Program(stage: "envdir", "run a program with variables from a directory", envdir),

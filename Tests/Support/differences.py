@@ -7,7 +7,22 @@ _STANDS_STILL = "the original tries again for ever"
 _VISIBLE = "what is not printable in a name is shown as \\n or \\xff"
 _NO_LINK = "no link in supervise is followed, which the message says"
 
+_NOT_ROOT = "nothing at all, and a number that is no id, is an error; the original becomes root"
+
 DIFFERENCES = {
+    "chpst": {
+        "chpst: -u :uid: is not the group of root": _NOT_ROOT,
+        "chpst: -u :uid:gid: is not the group of root": _NOT_ROOT,
+        "chpst: -u ::gid is not root": _NOT_ROOT,
+        "chpst: -u a number that wraps is not root": _NOT_ROOT,
+        "chpst: -u a number beyond 32 bits is not root": _NOT_ROOT,
+        "chpst: -u odd bytes": _VISIBLE,
+        "chpst: a long option":
+            "an error; the original takes any word that begins with two dashes for two dashes",
+        "chpst: -V": "the version is that of Apus",
+        "chpst: -e a dangling link": "the original gives the variable the value of the file read before",
+        "chpst: -b a program that does not exist": "the program is named, not what it would be called",
+    },
     "envdir": {
         "envdir: a dangling link": "the original gives the variable the value of the file read before",
     },

@@ -267,6 +267,17 @@ public enum CurrentProcess {
         }
     }
 
+    /// Adds to the nice value, within its bounds. getpriority(2), setpriority(2); throws EPERM as nice(2) does
+    /// when only privilege would do.
+    public static func addNice(_ increment: Int32) throws(SystemError) {
+        // The system call's result is 20 less the nice value, and so never negative.
+        let now = try Kernel.call("getpriority") { cl_syscall(Int(SYS_getpriority), 0, 0, 0, 0) }
+        let wanted = 20 - Int(now) + Int(increment)
+        do throws(SystemError) { try setNice(Int32(min(max(wanted, -20), 19))) } catch {
+            throw error.errno == .accessDenied ? SystemError("nice", .notPermitted) : error
+        }
+    }
+
     /// Makes the current directory the root directory, for good. chroot(2).
     public static func makeRootOfCurrentDirectory() throws(SystemError) {
         _ = try Kernel.call("chroot") { chroot(".") }
