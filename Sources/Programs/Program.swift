@@ -92,6 +92,7 @@ struct Program: Sendable {
             stage: "softlimit", "run a program with soft resource limits", longOptions: true,
             softlimit),
         Program("supervise", "supervise a service", supervise),
+        Program("sv", "control services as runit does", sv),
         Program("svc", "control supervised services", svc),
         Program("svls", "list services, and how they are confined", longOptions: true, svls),
         Program("svok", "tell whether a service is supervised", svok),

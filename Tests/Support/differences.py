@@ -9,6 +9,8 @@ _NO_LINK = "no link in supervise is followed, which the message says"
 
 _NOT_ROOT = "nothing at all, and a number that is no id, is an error; the original becomes root"
 
+_CHECK = "check waits for what was asked for, as documented; the original takes any state for it"
+
 DIFFERENCES = {
     "chpst": {
         "chpst: -u :uid: is not the group of root": _NOT_ROOT,
@@ -61,6 +63,21 @@ DIFFERENCES = {
     },
     "svscan": {
         "svscan: odd bytes in the name": _VISIBLE,
+    },
+    "sv": {
+        "sv: -V": "the version is that of Apus",
+        "sv: a long option":
+            "an error; the original takes any word that begins with two dashes for two dashes",
+        "sv: a service of odd bytes": _VISIBLE,
+        "sv: ok is a file": "nothing but a FIFO tells of a supervisor",
+        "sv: status a logger that is not supervised":
+            "the original prints the service's status once more, as the logger's",
+        "sv: check waits for one that is wanted up": _CHECK,
+        "sv: check waits for one that is wanted down": _CHECK,
+        "sv: check is called by its path": "it is called ./check, as documented",
+        "sv: check is killed": "a check that was killed has not said that the service is available",
+        "sv: init script: status and a logger that is down":
+            "the exit code is that of the service; the original's is that of its logger",
     },
     "svc": {
         "svc: name with newline and odd bytes": _VISIBLE,
