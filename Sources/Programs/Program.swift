@@ -94,6 +94,7 @@ struct Program: Sendable {
         Program("supervise", "supervise a service", supervise),
         Program("sv", "control services as runit does", sv),
         Program("svc", "control supervised services", svc),
+        Program("svlogd", "log lines to rotated directories as runit does", svlogd),
         Program("svls", "list services, and how they are confined", longOptions: true, svls),
         Program("svok", "tell whether a service is supervised", svok),
         Program("svscan", "supervise the services of a directory", svscan),

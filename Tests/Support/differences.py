@@ -11,6 +11,9 @@ _NOT_ROOT = "nothing at all, and a number that is no id, is an error; the origin
 
 _CHECK = "check waits for what was asked for, as documented; the original takes any state for it"
 
+_LAST_LINE = "the original loses the last line"
+_PLUS = "what follows a plus is looked for too; the original takes the end of the line for all of it"
+
 DIFFERENCES = {
     "chpst": {
         "chpst: -u :uid: is not the group of root": _NOT_ROOT,
@@ -91,6 +94,16 @@ DIFFERENCES = {
             "the line names the word: the C library has no letter for a byte beyond ASCII",
         "svc: long option":
             "an error; the original takes any word that begins with two dashes for two dashes",
+    },
+    "svlogd": {
+        "svlogd: -V": "the version is that of Apus",
+        "svlogd: a line without an end": _LAST_LINE,
+        "svlogd: TERM within a line": _LAST_LINE,
+        "svlogd: a directory that is a file": "it is opened as a directory, which says the same",
+        "svlogd: a directory of odd bytes": _VISIBLE,
+        "svlogd: -r in a long line": "the original replaces nothing beyond the limit of a line",
+        "svlogd: what crashes left counts": "the original never removes a file of a crash",
+        "svlogd: pattern +bx": _PLUS,
     },
     "svok": {
         "svok: name with odd bytes": _VISIBLE,
