@@ -78,6 +78,8 @@ struct Program: Sendable {
         Program("rblsmtpd", "refuse mail from clients that lists warn of", rblsmtpd),
         Program("readproctitle", "show what is read in the process title", readproctitle),
         Program("recordio", "show what a program reads and writes", recordio),
+        Program("runsv", "supervise a service and its logger as runit does", runsv),
+        Program("runsvdir", "supervise the services of a directory as runit does", runsvdir),
         Program(
             stage: "seccomp", "run a program with system calls forbidden", longOptions: true,
             seccomp),

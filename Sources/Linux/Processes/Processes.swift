@@ -250,6 +250,13 @@ public enum CurrentProcess {
         _ = try Kernel.call("prctl") { cl_prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) }
     }
 
+    /// Has it killed when its parent ends, however that does. prctl(2) PR_SET_PDEATHSIG.
+    public static func endWithParent() throws(SystemError) {
+        _ = try Kernel.call("prctl") {
+            cl_prctl(PR_SET_PDEATHSIG, UInt(Signal.kill.number), 0, 0, 0)
+        }
+    }
+
     /// Starts a session. setsid(2).
     public static func startSession() throws(SystemError) {
         _ = try Kernel.call("setsid") { setsid() }

@@ -89,10 +89,12 @@ public struct SvlogdSettings: Equatable, Sendable {
             patterns += value
             rules.append(Rule(setting: setting, pattern: start..<patterns.count))
         case .size:
-            let units = [(UInt8(ascii: "k"), 1 << 10), (UInt8(ascii: "m"), UInt(1 << 20))]
+            let units: [(UInt8, UInt)] = [
+                (UInt8(ascii: "k"), 1 << 10), (UInt8(ascii: "m"), 1 << 20),
+            ]
             size = Int(clamping: SvlogdSettings.number(value, units))
         case .age:
-            let units = [(UInt8(ascii: "m"), 60), (UInt8(ascii: "h"), UInt(3600))]
+            let units: [(UInt8, UInt)] = [(UInt8(ascii: "m"), 60), (UInt8(ascii: "h"), 3600)]
             age = UInt64(SvlogdSettings.number(value, units))
         case .count: count = scanDecimal(value).value
         case .leastCount: leastCount = scanDecimal(value).value
@@ -131,13 +133,15 @@ public struct SvlogdSettings: Equatable, Sendable {
         complaints.append("unable to scan \(what): \(ByteString(text))")
     }
 
-    private static func number(_ text: ArraySlice<UInt8>, _ units: [(letter: UInt8, factor: UInt)])
-        -> UInt
-    {
+    /// The decimal digits at the start of `text`, times the factor of the letter that follows.
+    private static func number(_ text: ArraySlice<UInt8>, _ units: [(UInt8, UInt)]) -> UInt {
         let (value, length) = scanDecimal(text)
-        let unit = units.first { $0.letter == text.dropFirst(length).first }?.factor ?? 1
-        let (product, hasOverflowed) = value.multipliedReportingOverflow(by: unit)
-        return hasOverflowed ? .max : product
+        let letter = text.dropFirst(length).first
+        for (unit, factor) in units where unit == letter {
+            let (product, hasOverflowed) = value.multipliedReportingOverflow(by: factor)
+            return hasOverflowed ? .max : product
+        }
+        return value
     }
 
     /// Whether a line that begins with `head` is written, and whether it is shown.
