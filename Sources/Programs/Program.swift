@@ -57,6 +57,7 @@ struct Program: Sendable {
     static let all: InlineArray<_, Program> = [
         Program("addcr", "put a CR before every line feed", addcr),
         Program(stage: "argv0", "run a program under another name", argv0),
+        Program(stage: "chpst", "run a program with a changed process state", chpst),
         Program("date@", "show a host's time", dateAt),
         Program("delcr", "take the CR out before every line feed", delcr),
         Program(stage: "envdir", "run a program with variables from a directory", envdir),
@@ -77,6 +78,8 @@ struct Program: Sendable {
         Program("rblsmtpd", "refuse mail from clients that lists warn of", rblsmtpd),
         Program("readproctitle", "show what is read in the process title", readproctitle),
         Program("recordio", "show what a program reads and writes", recordio),
+        Program("runsv", "supervise a service and its logger as runit does", runsv),
+        Program("runsvdir", "supervise the services of a directory as runit does", runsvdir),
         Program(
             stage: "seccomp", "run a program with system calls forbidden", longOptions: true,
             seccomp),
@@ -91,8 +94,10 @@ struct Program: Sendable {
             stage: "softlimit", "run a program with soft resource limits", longOptions: true,
             softlimit),
         Program("supervise", "supervise a service", supervise),
+        Program("sv", "control services as runit does", sv),
         Program("svc", "control supervised services", svc),
         Program("svcheck", "check service directories", longOptions: true, svcheck),
+        Program("svlogd", "log lines to rotated directories as runit does", svlogd),
         Program("svls", "list services, and how they are confined", longOptions: true, svls),
         Program("svok", "tell whether a service is supervised", svok),
         Program("svscan", "supervise the services of a directory", svscan),

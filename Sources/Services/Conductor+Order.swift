@@ -290,20 +290,24 @@ extension Conductor {
         guard order.graph != nil else { return [] }
         var actions: [Action] = []
         var isAnyLeft = false
+        var isAnyOnItsWay = false
         for index in services.indices {
             let id = ServiceID(index)
             guard let service = services[index], case .main = service.standing else { continue }
             if definitions[id]?.kind == .bundle { continue }
             if service.machine.isLeaving {
                 isAnyLeft = true
+                isAnyOnItsWay = true
             } else if hasFollowers(id, order) {
                 isAnyLeft = true
             } else {
                 actions += dismiss(id, at: now)
+                isAnyOnItsWay = true
                 if services[index] != nil { isAnyLeft = true }
             }
         }
-        if !isAnyLeft { actions += dismissAll(at: now) }
+        // Those that wait for one another in a circle would do so for ever.
+        if !isAnyLeft || !isAnyOnItsWay { actions += dismissAll(at: now) }
         return actions
     }
 

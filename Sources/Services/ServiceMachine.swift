@@ -152,7 +152,9 @@ struct ServiceMachine: Equatable {
     var killTime: UInt64?
     var readyTime: UInt64?
     var pingTime: UInt64?
+    /// When `run` was last started, and when it ended.
     var startTime: UInt64 = 0
+    var endTime: UInt64 = 0
     var earliestStart: UInt64 = 0
     var refusals: UInt8 = 0
     var congestions: UInt8 = 0
@@ -291,7 +293,7 @@ struct ServiceMachine: Equatable {
         earliestStart = now + definition.delay
         reason = .none
         sentence = nil
-        mustUndo = definition.kind == .longrun
+        mustUndo = definition.kind == .longrun && definition.programs.contains(.stop)
         isReady = definition.kind == .longrun && definition.readiness == .start
         readyTime = isReady ? nil : definition.readyLimit.map { now + $0 }
         pingTime = definition.watchdog.map { now + $0 }

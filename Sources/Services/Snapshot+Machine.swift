@@ -21,6 +21,7 @@ extension ServiceMachine {
         writer.write(history.windowStart)
         for time in [killTime, readyTime, pingTime] { writer.write(time) { $0.write($1) } }
         writer.write(startTime)
+        writer.write(endTime)
         writer.write(earliestStart)
         writer.write(refusals)
         writer.write(congestions)
@@ -55,6 +56,7 @@ extension ServiceMachine {
         readyTime = try reader.optional { (reader) throws(SnapshotError) in try reader.number() }
         pingTime = try reader.optional { (reader) throws(SnapshotError) in try reader.number() }
         startTime = try reader.number()
+        endTime = try reader.number()
         earliestStart = try reader.number()
         refusals = try reader.number()
         congestions = try reader.number()

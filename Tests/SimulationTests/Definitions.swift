@@ -100,7 +100,8 @@ extension World {
 
     /// The service that a name leads to.
     func definedService(named name: ByteString) -> SupervisedService? {
-        services.first { service in
+        if let id = conductor.order.ids[name] { return services[id.index] }
+        return services.first { service in
             guard let service, case .main(let pair) = service.standing else { return false }
             return conductor.pairs[pair.index]?.path == name
         } ?? nil
@@ -250,7 +251,10 @@ extension World {
             services[id.index]?.life.owedFinish = nil
         case .congested(let id), .displaced(let id), .loggerAppeared(let id), .redefined(let id, _):
             services[id.index]?.isStarting = false
-            if case .redefined = event { services[id.index]?.life.died = nil }
+            if case .redefined = event {
+                services[id.index]?.life.died = nil
+                services[id.index]?.life.restarts = []
+            }
             guard let role = services[id.index]?.life.nextRole else { break }
             if case .finish = role { services[id.index]?.life.owedFinish = role }
             if role == .stop || role == .undo { services[id.index]?.life.hasToUndo = true }
@@ -268,6 +272,7 @@ extension World {
             services[id.index]?.life.definition = definition ?? .plain
             services[id.index]?.life.isTroubled = true
             services[id.index]?.life.died = nil
+            services[id.index]?.life.restarts = []
         case .opened, .notOpened: break
         default: return false
         }
@@ -348,7 +353,7 @@ extension World {
             service.life.owedFinish = .finish(death, pid: pid)
         }
         // It was told to end, so that its end is no reason for anything.
-        if life.stopAsked != nil {
+        if life.stopAsked != nil || conductor.services[index]?.machine.wish != .up {
             service.life.died = nil
             services[index] = service
             return

@@ -260,6 +260,13 @@ public enum CurrentProcess {
         _ = try Kernel.call("prctl") { cl_prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) }
     }
 
+    /// Has it killed when its parent ends, however that does. prctl(2) PR_SET_PDEATHSIG.
+    public static func endWithParent() throws(SystemError) {
+        _ = try Kernel.call("prctl") {
+            cl_prctl(PR_SET_PDEATHSIG, UInt(Signal.kill.number), 0, 0, 0)
+        }
+    }
+
     /// Starts a session. setsid(2).
     public static func startSession() throws(SystemError) {
         _ = try Kernel.call("setsid") { setsid() }
@@ -274,6 +281,17 @@ public enum CurrentProcess {
         // The first argument has a type of its own in one libc.
         _ = try Kernel.call("setpriority") {
             cl_syscall(Int(SYS_setpriority), 0, 0, Int(value), 0)
+        }
+    }
+
+    /// Adds to the nice value, within its bounds. getpriority(2), setpriority(2); throws EPERM as nice(2) does
+    /// when only privilege would do.
+    public static func addNice(_ increment: Int32) throws(SystemError) {
+        // The system call's result is 20 less the nice value, and so never negative.
+        let now = try Kernel.call("getpriority") { cl_syscall(Int(SYS_getpriority), 0, 0, 0, 0) }
+        let wanted = 20 - Int(now) + Int(increment)
+        do throws(SystemError) { try setNice(Int32(min(max(wanted, -20), 19))) } catch {
+            throw error.errno == .accessDenied ? SystemError("nice", .notPermitted) : error
         }
     }
 
