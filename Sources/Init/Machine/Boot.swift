@@ -54,7 +54,7 @@ struct Boot: ~Copyable {
 
     /// Comes up as far as the kernel's command line says.
     mutating func perform() throws(SystemError) -> Outcome {
-        let children = try BootChildren(messages)
+        let children = try BootChildren(notices, messages)
         limitResources()
         if commandLine.level == .emergency {
             if let ending = shell("emergency, as the kernel's command line says", children) { return .told(ending) }

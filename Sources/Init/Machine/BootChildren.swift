@@ -18,11 +18,13 @@ struct BootChildren: ~Copyable {
     }
 
     private let signals: SignalDescriptor
+    private let notices: Notices
     private let messages: Messages
 
     /// The signals it reads are blocked already.
-    init(_ messages: Messages) throws(SystemError) {
+    init(_ notices: Notices, _ messages: Messages) throws(SystemError) {
         signals = try SignalDescriptor(Init.signals)
+        self.notices = notices
         self.messages = messages
     }
 
@@ -95,7 +97,9 @@ struct BootChildren: ~Copyable {
             var awaited = [Awaited(signals.descriptor.number)]
             try poll(&awaited, milliseconds: ends.isEmpty ? deadline?.millisecondsLeft : 0)
             while let signal = try signals.next() {
-                for case .stopAsked(let ending, _) in MachineSignals.events(of: signal) { return ending }
+                let isNotice = signal == MachineSignals.notice
+                let events = isNotice ? notices.events() : MachineSignals.events(of: signal)
+                for case .stopAsked(let ending, _) in events { return ending }
             }
             while case .ended(let pid, let status) = try reap() { ends[pid] = status }
         } catch {

@@ -59,6 +59,8 @@ public struct OpenMode: Sendable {
         flags: O_WRONLY | O_TRUNC | O_CREAT | O_NOFOLLOW, permissions: 0o600)
     /// A terminal for both, without making it the controlling one.
     public static let terminal = OpenMode(flags: O_RDWR | O_NOCTTY)
+    /// A terminal for writing what there is room for.
+    public static let terminalWithoutWaiting = OpenMode(flags: O_WRONLY | O_NOCTTY | O_NONBLOCK)
 
     /// The same, but a symbolic link as the last component throws ELOOP, or ENOTDIR where a directory
     /// is asked for. O_NOFOLLOW.
