@@ -12,7 +12,7 @@ from apus import ROOT, wait_for
 IMAGE = ROOT / "build/vm-test"
 KEY = IMAGE / "key"
 # An emulated machine on a busy host is slow at times; a test waits for a state, not for a time.
-PATIENCE = 120
+PATIENCE = 60
 
 
 def image():
@@ -81,8 +81,18 @@ class Machine:
     def monitor(self, command):
         with socket.socket(socket.AF_UNIX) as monitor:
             monitor.connect(str(self.monitor_path))
-            monitor.sendall(f"{command}\n".encode())
-            wait_for(lambda: b"(qemu)" in monitor.recv(4096), "the monitor")
+            # A prompt before the command, and one when it is done.
+            for line in f"{command}\n", "":
+                answer = b""
+                while b"(qemu) " not in answer:
+                    answer += monitor.recv(4096)
+                monitor.sendall(line.encode())
+
+    def open_shell(self):
+        """Takes the shell that the console offers."""
+        self.wait_text(r"Press Enter for maintenance\n.*: ")
+        self.type("\n")
+        self.wait_text(r"# $")
 
     def ssh_command(self, *words):
         return ["ssh", "-i", KEY, "-p", str(self.port), "-o", "BatchMode=yes", "-o", "LogLevel=ERROR",
