@@ -5,7 +5,8 @@ import Init
 
 /// shutdown(8): ends the machine now or later, and tells people.
 func shutdown(_ call: Call) throws(Failure) -> Outcome {
-    let usage: ByteString = "shutdown [ -h | -P | -H | -r ] [ -k ] time [ message ... ] | -c [ message ... ]"
+    let usage: ByteString =
+        "shutdown [ -h | -P | -H | -r ] [ -k ] time [ message ... ] | -c [ message ... ]"
     var request = PowerRequest.powerOff
     var (isCancelled, onlyWarns) = (false, false)
     var reader = OptionReader(call.arguments, ShutdownOption.names, call.messages)
@@ -25,9 +26,12 @@ func shutdown(_ call: Call) throws(Failure) -> Outcome {
         try ShutdownSchedule.cancel(message: ByteString(Array(words), joinedBy: " "))
         return .exit(0)
     }
-    guard let word = words.popFirst(), let time = ShutdownTime(word) else { throw Failure(usage: usage) }
+    guard let word = words.popFirst(), let time = ShutdownTime(word) else {
+        throw Failure(usage: usage)
+    }
     try ShutdownSchedule(
-        request, message: ByteString(Array(words), joinedBy: " "), onlyWarns: onlyWarns, call.messages
+        request, message: ByteString(Array(words), joinedBy: " "), onlyWarns: onlyWarns,
+        call.messages
     ).perform(time)
     return .exit(0)
 }
@@ -96,7 +100,8 @@ private enum ShutdownOption {
 
     static var names: [OptionName<ShutdownOption>] {
         [
-            OptionName("h", .powerOff), OptionName("P", .powerOff), OptionName(word: "poweroff", .powerOff),
+            OptionName("h", .powerOff), OptionName("P", .powerOff),
+            OptionName(word: "poweroff", .powerOff),
             OptionName("H", .halt), OptionName(word: "halt", .halt), OptionName("r", .reboot),
             OptionName(word: "reboot", .reboot), OptionName("c", .cancel), OptionName("k", .warn),
             OptionName("a", .ignored), OptionName("f", .ignored), OptionName("F", .ignored),
@@ -123,7 +128,8 @@ private enum EndOption {
             OptionName("f", .force), OptionName(word: "force", .force), OptionName("n", .noSync),
             OptionName(word: "no-sync", .noSync), OptionName("p", .powerOff),
             OptionName(word: "poweroff", .powerOff), OptionName(word: "reboot", .reboot),
-            OptionName(word: "halt", .halt), OptionName("w", .note), OptionName(word: "wtmp-only", .note),
+            OptionName(word: "halt", .halt), OptionName("w", .note),
+            OptionName(word: "wtmp-only", .note),
             OptionName("d", .ignored), OptionName("i", .ignored), OptionName("h", .ignored),
             OptionName(word: "no-wtmp", .ignored), OptionName(word: "no-wall", .ignored),
         ]

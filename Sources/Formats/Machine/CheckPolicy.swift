@@ -3,7 +3,9 @@ public enum CheckPolicy {
     /// `start` is the beginning of the volume, `now` the time in seconds since 1970. Only ext2 to ext4 say so; all others
     /// keep themselves in order. A journal that is to be replayed is the kernel's work.
     public static func isDue(_ start: [UInt8], at now: Int64) -> Bool {
-        guard start.count >= 1024 + 0x60, start[0x438] == 0x53, start[0x439] == 0xef else { return false }
+        guard start.count >= 1024 + 0x60, start[0x438] == 0x53, start[0x439] == 0xef else {
+            return false
+        }
         func number(_ offset: Int, _ size: Int) -> Int64 {
             (0..<size).reduce(Int64(0)) { $0 | Int64(start[1024 + offset + $1]) << Int64($1 * 8) }
         }

@@ -23,7 +23,9 @@ public struct ConfigurationLine: Equatable, Sendable {
 
     /// What stands between blanks, tabs and carriage returns.
     static func words(of line: ArraySlice<UInt8>) -> [ByteString] {
-        line.split { $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\t") || $0 == UInt8(ascii: "\r") }
-            .map { ByteString($0) }
+        line.split {
+            $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\t") || $0 == UInt8(ascii: "\r")
+        }
+        .map { ByteString($0) }
     }
 }

@@ -57,7 +57,9 @@ func unescapeOctal(_ text: ByteString) -> ByteString {
     while let byte = rest.first {
         rest = rest.dropFirst()
         let digits = rest.prefix(3).map { $0 &- UInt8(ascii: "0") }
-        if byte == UInt8(ascii: "\\"), digits.count == 3, digits.allSatisfy({ $0 < 8 }), digits[0] < 4 {
+        if byte == UInt8(ascii: "\\"), digits.count == 3, digits.allSatisfy({ $0 < 8 }),
+            digits[0] < 4
+        {
             bytes.append(digits[0] << 6 | digits[1] << 3 | digits[2])
             rest = rest.dropFirst(3)
         } else {

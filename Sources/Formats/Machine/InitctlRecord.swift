@@ -12,9 +12,13 @@ public struct InitctlRecord: Equatable, Sendable {
     public init?(_ bytes: ArraySlice<UInt8>) {
         guard bytes.count == InitctlRecord.size else { return nil }
         func word(_ index: Int) -> UInt32 {
-            (0..<4).reduce(0) { $0 | UInt32(bytes[bytes.startIndex + index * 4 + $1]) << UInt32($1 * 8) }
+            (0..<4).reduce(0) {
+                $0 | UInt32(bytes[bytes.startIndex + index * 4 + $1]) << UInt32($1 * 8)
+            }
         }
-        guard word(0) == 0x0309_1969, word(1) == 1, let level = UInt8(exactly: word(2)) else { return nil }
+        guard word(0) == 0x0309_1969, word(1) == 1, let level = UInt8(exactly: word(2)) else {
+            return nil
+        }
         runlevel = level
     }
 }

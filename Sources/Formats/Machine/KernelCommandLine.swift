@@ -34,7 +34,8 @@ public struct KernelCommandLine: Equatable, Sendable {
         for byte in text + [UInt8(ascii: " ")] {
             switch byte {
             case UInt8(ascii: "\""): isQuoted.toggle()
-            case UInt8(ascii: " ") where !isQuoted, UInt8(ascii: "\t") where !isQuoted, UInt8(ascii: "\n"):
+            case UInt8(ascii: " ") where !isQuoted, UInt8(ascii: "\t") where !isQuoted,
+                UInt8(ascii: "\n"):
                 if !word.isEmpty { words.append(KernelCommandLine.word(word)) }
                 word = []
             default: word.append(byte)
@@ -117,7 +118,8 @@ public struct KernelCommandLine: Equatable, Sendable {
 public enum HostName {
     /// Whether `name` is letters, digits, hyphens and dots, at most the 64 bytes that the kernel takes.
     public static func isValid(_ name: ByteString) -> Bool {
-        guard (1...64).contains(name.count), name[0] != UInt8(ascii: "-"), name[0] != UInt8(ascii: ".")
+        guard (1...64).contains(name.count), name[0] != UInt8(ascii: "-"),
+            name[0] != UInt8(ascii: ".")
         else { return false }
         return name.bytes.allSatisfy { byte in
             switch byte {
@@ -131,7 +133,9 @@ public enum HostName {
 
     /// The first word of the first line that has one, as /etc/hostname is read.
     public static func inFile(_ text: [UInt8]) -> ByteString? {
-        guard let word = ConfigurationLine.all(in: text).first?.words.first, isValid(word) else { return nil }
+        guard let word = ConfigurationLine.all(in: text).first?.words.first, isValid(word) else {
+            return nil
+        }
         return word
     }
 }

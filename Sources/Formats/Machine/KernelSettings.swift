@@ -19,14 +19,16 @@ public struct KernelSetting: Equatable, Sendable {
             let joined = ByteString(line.words, joinedBy: " ")
             let mayFail = joined[0] == UInt8(ascii: "-")
             let text = mayFail ? ByteString(joined.bytes.dropFirst()) : joined
-            guard let (name, value) = text.cut(at: UInt8(ascii: "=")), let path = path(of: trimmed(name))
+            guard let (name, value) = text.cut(at: UInt8(ascii: "=")),
+                let path = path(of: trimmed(name))
             else {
                 // `-name` alone takes a name out of a pattern, and there are none here.
                 if !mayFail { wrong.append(line.number) }
                 continue
             }
             settings.append(
-                KernelSetting(path: path, value: trimmed(value), mayFail: mayFail, line: line.number))
+                KernelSetting(
+                    path: path, value: trimmed(value), mayFail: mayFail, line: line.number))
         }
         return (settings, wrong)
     }

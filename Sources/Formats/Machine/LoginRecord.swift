@@ -32,7 +32,9 @@ public struct LoginRecord: Equatable, Sendable {
     public var microseconds: Int32
 
     /// That the machine has come up, with this kernel.
-    public static func boot(release: ByteString, at seconds: Int64, _ microseconds: Int32) -> LoginRecord {
+    public static func boot(release: ByteString, at seconds: Int64, _ microseconds: Int32)
+        -> LoginRecord
+    {
         LoginRecord(
             kind: .boot, process: 0, line: "~", user: "reboot", host: release, seconds: seconds,
             microseconds: microseconds)
@@ -40,15 +42,19 @@ public struct LoginRecord: Equatable, Sendable {
 
     /// That the runlevel is now `level`.
     public static func runlevel(
-        _ level: UInt8, from previous: UInt8, release: ByteString, at seconds: Int64, _ microseconds: Int32
+        _ level: UInt8, from previous: UInt8, release: ByteString, at seconds: Int64,
+        _ microseconds: Int32
     ) -> LoginRecord {
         LoginRecord(
-            kind: .runlevel, process: Int32(level) | Int32(previous) << 8, line: "~", user: "runlevel",
+            kind: .runlevel, process: Int32(level) | Int32(previous) << 8, line: "~",
+            user: "runlevel",
             host: release, seconds: seconds, microseconds: microseconds)
     }
 
     /// That the machine goes down: last(1) ends what was up then.
-    public static func shutdown(release: ByteString, at seconds: Int64, _ microseconds: Int32) -> LoginRecord {
+    public static func shutdown(release: ByteString, at seconds: Int64, _ microseconds: Int32)
+        -> LoginRecord
+    {
         var record = LoginRecord.runlevel(
             UInt8(ascii: "0"), from: 0, release: release, at: seconds, microseconds)
         record.process = 0
@@ -58,7 +64,8 @@ public struct LoginRecord: Equatable, Sendable {
 
     /// A record of these parts.
     public init(
-        kind: Kind, process: Int32, line: ByteString, user: ByteString, host: ByteString, seconds: Int64,
+        kind: Kind, process: Int32, line: ByteString, user: ByteString, host: ByteString,
+        seconds: Int64,
         microseconds: Int32
     ) {
         self.kind = kind
@@ -74,7 +81,9 @@ public struct LoginRecord: Equatable, Sendable {
     public init?(_ bytes: ArraySlice<UInt8>) {
         guard bytes.count == LoginRecord.size else { return nil }
         func number(_ offset: Int) -> UInt32 {
-            (0..<4).reduce(0) { $0 | UInt32(bytes[bytes.startIndex + offset + $1]) << UInt32($1 * 8) }
+            (0..<4).reduce(0) {
+                $0 | UInt32(bytes[bytes.startIndex + offset + $1]) << UInt32($1 * 8)
+            }
         }
         func text(_ offset: Int, _ length: Int) -> ByteString {
             let start = bytes.startIndex + offset
@@ -82,18 +91,24 @@ public struct LoginRecord: Equatable, Sendable {
         }
         guard let kind = Kind(rawValue: Int16(truncatingIfNeeded: number(0))) else { return nil }
         self.init(
-            kind: kind, process: Int32(bitPattern: number(4)), line: text(8, 32), user: text(44, 32),
-            host: text(76, 256), seconds: Int64(number(340)), microseconds: Int32(bitPattern: number(344)))
+            kind: kind, process: Int32(bitPattern: number(4)), line: text(8, 32),
+            user: text(44, 32),
+            host: text(76, 256), seconds: Int64(number(340)),
+            microseconds: Int32(bitPattern: number(344)))
     }
 
     /// As it stands in the file.
     public var bytes: [UInt8] {
         var bytes = [UInt8](repeating: 0, count: LoginRecord.size)
         func put(_ value: UInt32, at offset: Int) {
-            for index in 0..<4 { bytes[offset + index] = UInt8(truncatingIfNeeded: value >> UInt32(index * 8)) }
+            for index in 0..<4 {
+                bytes[offset + index] = UInt8(truncatingIfNeeded: value >> UInt32(index * 8))
+            }
         }
         func put(_ text: ByteString, at offset: Int, room: Int) {
-            for (index, byte) in text.bytes.prefix(room).enumerated() { bytes[offset + index] = byte }
+            for (index, byte) in text.bytes.prefix(room).enumerated() {
+                bytes[offset + index] = byte
+            }
         }
         put(UInt32(kind.rawValue), at: 0)
         put(UInt32(bitPattern: process), at: 4)

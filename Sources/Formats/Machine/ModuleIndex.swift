@@ -32,7 +32,8 @@ public struct ModuleIndex: Sendable {
         var names: [ByteString] = []
         let keyword = Array("alias ".utf8)
         for line in aliases.split(separator: UInt8(ascii: "\n")) where line.starts(with: keyword) {
-            guard let blank = line.lastIndex(of: UInt8(ascii: " ")), blank > line.startIndex + 6 else { continue }
+            guard let blank = line.lastIndex(of: UInt8(ascii: " ")), blank > line.startIndex + 6
+            else { continue }
             let pattern = line[(line.startIndex + 6)..<blank]
             guard wanted.contains(where: { Glob.matches($0.bytes, pattern) }) else { continue }
             let name = ByteString(line[(blank + 1)...])
@@ -49,8 +50,12 @@ public struct ModuleIndex: Sendable {
     private static func isFile(_ path: ArraySlice<UInt8>, ofModule name: ByteString) -> Bool {
         let slash = path.lastIndex(of: UInt8(ascii: "/")).map { $0 + 1 } ?? path.startIndex
         let file = path[slash...]
-        guard file.count > name.count, file[slash + name.count] == UInt8(ascii: ".") else { return false }
-        return zip(file, name.bytes).allSatisfy { $0 == $1 || ($0 == UInt8(ascii: "-") && $1 == UInt8(ascii: "_")) }
+        guard file.count > name.count, file[slash + name.count] == UInt8(ascii: ".") else {
+            return false
+        }
+        return zip(file, name.bytes).allSatisfy {
+            $0 == $1 || ($0 == UInt8(ascii: "-") && $1 == UInt8(ascii: "_"))
+        }
     }
 
     /// The name as the kernel has it.
@@ -82,7 +87,8 @@ public struct ModuleRules: Sendable {
             let name = ModuleIndex.normal(line.words[1])
             switch line.words[0] {
             case "blacklist": unwanted.append(name)
-            case "options": options.append((name, ByteString(Array(line.words.dropFirst(2)), joinedBy: " ")))
+            case "options":
+                options.append((name, ByteString(Array(line.words.dropFirst(2)), joinedBy: " ")))
             default: break
             }
         }

@@ -61,7 +61,8 @@ public struct MountOptions: Equatable, Sendable {
                 continue
             }
             switch word {
-            case "defaults", "auto", "async", "nouser", "user", "users", "owner", "group", "_netdev", "loud", "sw",
+            case "defaults", "auto", "async", "nouser", "user", "users", "owner", "group",
+                "_netdev", "loud", "sw",
                 "swap":
                 break
             case "noauto": isNoAuto = true
@@ -69,7 +70,8 @@ public struct MountOptions: Equatable, Sendable {
             default:
                 if word.hasPrefix("x-") || word.hasPrefix("comment=") { continue }
                 if word.hasPrefix("pri=") {
-                    swapPriority = parseDecimal(ByteString(word.bytes.dropFirst(4)), within: 0...32767)
+                    swapPriority = parseDecimal(
+                        ByteString(word.bytes.dropFirst(4)), within: 0...32767)
                 } else {
                     rest.append(word)
                 }

@@ -84,8 +84,12 @@ public struct NetworkSettings: Equatable, Sendable {
     public var resolverConfiguration: [UInt8]? {
         if nameServers.isEmpty { return nil }
         var text = ByteString()
-        if !searchDomains.isEmpty { text.append("search \(ByteString(searchDomains, joinedBy: " "))\n" as ByteString) }
-        for server in nameServers { text.append("nameserver \(ByteString(server.text))\n" as ByteString) }
+        if !searchDomains.isEmpty {
+            text.append("search \(ByteString(searchDomains, joinedBy: " "))\n" as ByteString)
+        }
+        for server in nameServers {
+            text.append("nameserver \(ByteString(server.text))\n" as ByteString)
+        }
         return Array(text.bytes)
     }
 
@@ -174,7 +178,9 @@ extension NetworkSettings {
     /// Adds what /etc/network/interfaces says, of interfaces(5) the part that needs no script: `auto`, `iface` with the
     /// methods static, dhcp, loopback, manual and auto, and the options address, netmask, gateway, mtu, dns-nameservers
     /// and dns-search. Returns what it did not understand, and the files named by `source`.
-    public mutating func add(interfaces text: [UInt8]) -> (complaints: [Complaint], sources: [ByteString]) {
+    public mutating func add(interfaces text: [UInt8]) -> (
+        complaints: [Complaint], sources: [ByteString]
+    ) {
         var complaints: [Complaint] = []
         var sources: [ByteString] = []
         var reading = InterfaceReading()
@@ -185,14 +191,19 @@ extension NetworkSettings {
             case "source", "source-directory": sources += words.dropFirst()
             case "iface":
                 reading.finish()
-                if let text = reading.begin(words) { complaints.append(Complaint(line: line.number, text: text)) }
+                if let text = reading.begin(words) {
+                    complaints.append(Complaint(line: line.number, text: text))
+                }
             case "mapping", "template": reading.finish()
             default:
-                if let text = reading.take(words) { complaints.append(Complaint(line: line.number, text: text)) }
+                if let text = reading.take(words) {
+                    complaints.append(Complaint(line: line.number, text: text))
+                }
             }
         }
         reading.finish()
-        for (interface, isDynamic) in reading.found where reading.automatic.contains(interface.name) {
+        for (interface, isDynamic) in reading.found where reading.automatic.contains(interface.name)
+        {
             if isDynamic {
                 dynamic.append(interface.name)
             } else if let index = interfaces.firstIndex(where: { $0.name == interface.name }) {
@@ -219,7 +230,9 @@ private struct InterfaceReading {
     private var texts: [ByteString] = []
 
     mutating func begin(_ words: [ByteString]) -> ByteString? {
-        guard words.count >= 4, words[2] == "inet" || words[2] == "inet6" else { return "iface wants a name, inet or inet6, and a method" }
+        guard words.count >= 4, words[2] == "inet" || words[2] == "inet6" else {
+            return "iface wants a name, inet or inet6, and a method"
+        }
         current = (NetworkSettings.Interface(name: words[1]), words[3], words[2] == "inet6")
         (mask, texts) = (nil, [])
         switch words[3] {
@@ -236,12 +249,17 @@ private struct InterfaceReading {
         case "address": texts.append(words[1])
         case "netmask": mask = words[1]
         case "gateway":
-            guard let gateway = IPAddress(words[1].bytes) else { return "\(words[1]) is no address" }
+            guard let gateway = IPAddress(words[1].bytes) else {
+                return "\(words[1]) is no address"
+            }
             current?.interface.gateways.append(gateway)
         case "mtu": current?.interface.packetSize = parseDecimal(words[1], within: 68...65536)
-        case "dns-nameservers", "dns-nameserver": nameServers += words.dropFirst().compactMap { IPAddress($0.bytes) }
+        case "dns-nameservers", "dns-nameserver":
+            nameServers += words.dropFirst().compactMap { IPAddress($0.bytes) }
         case "dns-search", "dns-domain": searchDomains += words.dropFirst()
-        case "broadcast", "network", "metric", "scope", "accept_ra", "autoconf", "dad-attempts", "hostname": break
+        case "broadcast", "network", "metric", "scope", "accept_ra", "autoconf", "dad-attempts",
+            "hostname":
+            break
         default: return "\(words[0]) is not understood; a script in /etc/apus/boot.d can do it"
         }
         return nil

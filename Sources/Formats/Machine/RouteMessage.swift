@@ -30,13 +30,16 @@ public enum RouteMessage {
             attribute(8, word(2), to: &body)
         } else if address.length < 31 {
             let host = address.length == 0 ? ~UInt32(0) : ~UInt32(0) >> UInt32(address.length)
-            attribute(4, bytes(of: IPAddress(ipv4: UInt32(truncatingIfNeeded: ip.low) | host)), to: &body)
+            attribute(
+                4, bytes(of: IPAddress(ipv4: UInt32(truncatingIfNeeded: ip.low) | host)), to: &body)
         }
         return message(newAddress, asked | made, body)
     }
 
     /// Sends everything without a better route through `gateway`; `isOnLink` when it is in no network of the interface.
-    public static func defaultRoute(through gateway: IPAddress, interface: Int32, isOnLink: Bool) -> [UInt8] {
+    public static func defaultRoute(through gateway: IPAddress, interface: Int32, isOnLink: Bool)
+        -> [UInt8]
+    {
         // The main table, from the boot, to anywhere, for a single receiver.
         var body: [UInt8] = [family(gateway), 0, 0, 0, 254, 3, 0, 1]
         put(UInt32(isOnLink ? 4 : 0), to: &body)

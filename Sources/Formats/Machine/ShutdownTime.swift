@@ -18,7 +18,8 @@ public enum ShutdownTime: Equatable, Sendable {
             else { return nil }
             self = .clock(hour: hour, minute: minute)
         } else {
-            let digits = text.bytes.first == UInt8(ascii: "+") ? ByteString(text.bytes.dropFirst()) : text
+            let digits =
+                text.bytes.first == UInt8(ascii: "+") ? ByteString(text.bytes.dropFirst()) : text
             guard digits.bytes.first != UInt8(ascii: "-"),
                 let minutes = parseDecimal(digits, within: 0...1_000_000)
             else { return nil }

@@ -19,7 +19,9 @@ public struct VolumeIdentity: Equatable, Sendable {
             return bytes.count >= offset + text.count
                 && bytes[offset..<(offset + text.count)].elementsEqual(text.bytes)
         }
-        func make(_ type: ByteString, uuid: Int, label: Int, _ room: Int) -> (ByteString, ByteString, ByteString)? {
+        func make(_ type: ByteString, uuid: Int, label: Int, _ room: Int) -> (
+            ByteString, ByteString, ByteString
+        )? {
             guard bytes.count >= max(uuid + 16, label + room) else { return nil }
             return (
                 ByteString(bytes[label..<(label + room)]),
@@ -77,7 +79,9 @@ public enum VolumeName: Equatable, Sendable {
         }
         let value = ByteString(quoted.bytes.filter { $0 != UInt8(ascii: "\"") })
         let lower = ByteString(
-            value.bytes.map { (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains($0) ? $0 | 0x20 : $0 })
+            value.bytes.map {
+                (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains($0) ? $0 | 0x20 : $0
+            })
         switch kind {
         case "UUID": self = .uuid(lower)
         case "LABEL": self = .label(value)

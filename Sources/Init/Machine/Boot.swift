@@ -39,7 +39,8 @@ struct Boot: ~Copyable {
     }
 
     init(
-        _ commandLine: KernelCommandLine, services: ByteString, environment: Environment, notices: Notices,
+        _ commandLine: KernelCommandLine, services: ByteString, environment: Environment,
+        notices: Notices,
         messages: Messages
     ) {
         self.messages = messages
@@ -48,7 +49,8 @@ struct Boot: ~Copyable {
         self.services = services
         self.environment = environment
         if environment["PATH"] == nil {
-            self.environment.set("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+            self.environment.set(
+                "PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
         }
     }
 
@@ -57,7 +59,9 @@ struct Boot: ~Copyable {
         let children = try BootChildren(notices, messages)
         limitResources()
         if commandLine.level == .emergency {
-            if let ending = shell("emergency, as the kernel's command line says", children) { return .told(ending) }
+            if let ending = shell("emergency, as the kernel's command line says", children) {
+                return .told(ending)
+            }
         }
         modules = ModuleLoader(commandLine, messages)
         nameMachine()
@@ -73,11 +77,15 @@ struct Boot: ~Copyable {
         modules = nil
         notices.listen()
         if commandLine.level == .single {
-            if let ending = shell("single user, as the kernel's command line says", children) { return .told(ending) }
+            if let ending = shell("single user, as the kernel's command line says", children) {
+                return .told(ending)
+            }
         }
         if let ending = runScripts(children) { return .told(ending) }
         Terminals.perform(services, messages)
-        if let reason = reasonForNothing, let ending = shell(reason, children) { return .told(ending) }
+        if let reason = reasonForNothing, let ending = shell(reason, children) {
+            return .told(ending)
+        }
         return .ready(environment)
     }
 
@@ -92,7 +100,9 @@ struct Boot: ~Copyable {
 
     private func nameMachine() {
         let name =
-            commandLine.hostName ?? SmallFiles.read("/etc/hostname", messages).flatMap { HostName.inFile($0) }
+            commandLine.hostName ?? SmallFiles.read("/etc/hostname", messages).flatMap {
+                HostName.inFile($0)
+            }
             ?? Network.hostName(commandLine)
         guard let name else { return }
         do throws(SystemError) { try Machine.setHostName(name) } catch {
@@ -102,7 +112,9 @@ struct Boot: ~Copyable {
 
     private mutating func leaveInitialRoot(_ children: borrowing BootChildren) -> Ending? {
         do throws(SystemError) {
-            guard let root = commandLine["root"], !root.isEmpty, try isRootInMemory() else { return nil }
+            guard let root = commandLine["root"], !root.isEmpty, try isRootInMemory() else {
+                return nil
+            }
             let reason = SwitchRoot(commandLine, messages).perform(root, &modules, environment)
             return shell("no root file system: \(reason)", children)
         } catch {
@@ -113,7 +125,9 @@ struct Boot: ~Copyable {
 
     private mutating func mountFileSystems(_ children: borrowing BootChildren) -> Ending? {
         let fileSystems = FileSystems(commandLine, environment, messages)
-        for outcome in [fileSystems.prepareRoot(children), fileSystems.mountAll(&modules, children)] {
+        for outcome in [
+            fileSystems.prepareRoot(children), fileSystems.mountAll(&modules, children),
+        ] {
             switch outcome {
             case .done: break
             case .told(let ending): return ending
@@ -134,7 +148,8 @@ struct Boot: ~Copyable {
                     try SmallFiles.write(setting.value, to: "/proc/sys/\(setting.path)")
                 } catch {
                     if setting.mayFail || error.errno == .noEntry { continue }
-                    messages.warning("\(path): line \(setting.line): unable to set \(setting.path)", error.errno)
+                    messages.warning(
+                        "\(path): line \(setting.line): unable to set \(setting.path)", error.errno)
                 }
             }
         }
@@ -143,11 +158,15 @@ struct Boot: ~Copyable {
     private func runScripts(_ children: borrowing BootChildren) -> Ending? {
         for name in SmallFiles.list(Boot.scripts) {
             let path: ByteString = "\(Boot.scripts)/\(name)"
-            switch children.run(Invocation(command: [path], environment: environment), limit: Boot.scriptLimit) {
+            switch children.run(
+                Invocation(command: [path], environment: environment), limit: Boot.scriptLimit)
+            {
             case .told(let ending): return ending
             case .late: messages.warning("\(path) takes long, and goes on beside the services")
             case .ended(let status):
-                if status.shellCode != 0 { messages.warning("\(path) ended with \(status.shellCode)") }
+                if status.shellCode != 0 {
+                    messages.warning("\(path) ended with \(status.shellCode)")
+                }
             case .failed: break
             }
         }
@@ -164,7 +183,8 @@ struct Boot: ~Copyable {
 
     /// A shell on the console, after the reason for it. sulogin(8) asks for root's password where there is one.
     private func shell(_ reason: ByteString, _ children: borrowing BootChildren) -> Ending? {
-        messages.line("\(reason); here is a shell, and when it ends the machine comes up as far as it can")
+        messages.line(
+            "\(reason); here is a shell, and when it ends the machine comes up as far as it can")
         var environment = environment
         environment.set("HOME", "/root")
         for command in [["sulogin", "--force"], ["sh"]] as [[ByteString]] {

@@ -91,7 +91,9 @@ struct BootChildren: ~Copyable {
     }
 
     /// Waits for a signal, and reaps; returns what the machine is told to do.
-    private borrowing func next(until deadline: Instant?, noting ends: inout [ProcessID: ExitStatus]) -> Ending? {
+    private borrowing func next(
+        until deadline: Instant?, noting ends: inout [ProcessID: ExitStatus]
+    ) -> Ending? {
         do throws(SystemError) {
             while case .ended(let pid, let status) = try reap() { ends[pid] = status }
             var awaited = [Awaited(signals.descriptor.number)]

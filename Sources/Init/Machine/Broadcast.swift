@@ -35,7 +35,8 @@ enum Broadcast {
 
     /// Users may write to that file in some systems: it names nothing but terminals.
     private static func isName(_ line: ByteString) -> Bool {
-        (line.hasPrefix("tty") || line.hasPrefix("pts/") || line.hasPrefix("hvc")) && !line.hasPrefix("tty/")
+        (line.hasPrefix("tty") || line.hasPrefix("pts/") || line.hasPrefix("hvc"))
+            && !line.hasPrefix("tty/")
             && !line.parts(separatedBy: UInt8(ascii: "/")).contains("..")
     }
 }

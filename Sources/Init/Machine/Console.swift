@@ -25,9 +25,11 @@ enum Console {
     static var terminals: [ByteString] {
         do throws(SystemError) {
             let text = try contents(of: "/sys/class/tty/console/active", limit: 4096)
-            return text.split { $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\n") }.map { ByteString($0) }
-                // The one in front of the screen is the first.
-                .map { $0 == "tty0" ? "tty1" : $0 }
+            return text.split { $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\n") }.map {
+                ByteString($0)
+            }
+            // The one in front of the screen is the first.
+            .map { $0 == "tty0" ? "tty1" : $0 }
         } catch { return [] }
     }
 
@@ -38,7 +40,9 @@ enum Console {
             let names = terminals
             let path: ByteString = names.last.map { "/dev/\($0)" } ?? Console.path
             let terminal = try openFile(path, OpenMode.terminal)
-            for descriptor in Standard.input...Standard.error { try redirect(descriptor, to: terminal.number) }
+            for descriptor in Standard.input...Standard.error {
+                try redirect(descriptor, to: terminal.number)
+            }
             try takeTerminal(Standard.input)
             try SignalSet().block()
             try command.execute()

@@ -29,7 +29,9 @@ struct FileSystems: ~Copyable {
         self.environment = environment
         self.messages = messages
         table = FileSystemTable(SmallFiles.read("/etc/fstab", messages) ?? [])
-        for line in table.wrongLines { messages.warning("/etc/fstab: line \(line) is none of fstab(5)") }
+        for line in table.wrongLines {
+            messages.warning("/etc/fstab: line \(line) is none of fstab(5)")
+        }
     }
 
     /// Checks the root file system if it asks for that, and makes it writable unless it is to stay as it is.
@@ -46,13 +48,16 @@ struct FileSystems: ~Copyable {
         do throws(SystemError) {
             try mount("", on: "/", flags: flags.rawValue, data: entry?.options.data ?? "")
         } catch {
-            return .failed("unable to make the root file system writable: \(ByteString(error.errno.text))")
+            return .failed(
+                "unable to make the root file system writable: \(ByteString(error.errno.text))")
         }
         return .done
     }
 
     /// Swaps, and mounts everything else; devices that need a check are checked together, by their order.
-    borrowing func mountAll(_ modules: inout ModuleLoader?, _ children: borrowing BootChildren) -> Outcome {
+    borrowing func mountAll(_ modules: inout ModuleLoader?, _ children: borrowing BootChildren)
+        -> Outcome
+    {
         var trouble: Outcome?
         var ready: [(entry: FileSystemTable.Entry, device: ByteString)] = []
         for entry in table.entries where !entry.isRoot && !entry.options.isNoAuto {
@@ -70,14 +75,17 @@ struct FileSystems: ~Copyable {
         }
         for (entry, device) in ready {
             do throws(SystemError) { try use(entry, device, &modules) } catch {
-                let what = entry.isSwap ? "swap to \(entry.source)" : "mount \(entry.target)" as ByteString
+                let what =
+                    entry.isSwap ? "swap to \(entry.source)" : "mount \(entry.target)" as ByteString
                 complain("unable to \(what): \(ByteString(error.errno.text))", entry, &trouble)
             }
         }
         return trouble ?? .done
     }
 
-    private func complain(_ text: ByteString, _ entry: FileSystemTable.Entry, _ trouble: inout Outcome?) {
+    private func complain(
+        _ text: ByteString, _ entry: FileSystemTable.Entry, _ trouble: inout Outcome?
+    ) {
         let line: ByteString = "/etc/fstab: line \(entry.line): \(text)"
         if entry.options.mayFail || entry.isSwap { return messages.warning(line) }
         trouble = trouble ?? .failed(line)
@@ -90,24 +98,34 @@ struct FileSystems: ~Copyable {
             default: true
             }
         if !isDevice { return entry.source }
-        return Volumes.await(entry.source, milliseconds: entry.options.mayFail ? 0 : FileSystems.patience)
+        return Volumes.await(
+            entry.source, milliseconds: entry.options.mayFail ? 0 : FileSystems.patience)
     }
 
-    private func use(_ entry: FileSystemTable.Entry, _ device: ByteString, _ modules: inout ModuleLoader?)
+    private func use(
+        _ entry: FileSystemTable.Entry, _ device: ByteString, _ modules: inout ModuleLoader?
+    )
         throws(SystemError)
     {
-        if entry.isSwap { return try startSwapping(to: device, priority: entry.options.swapPriority) }
-        let mounted = MountTable(try contents(of: "/proc/self/mountinfo", limit: 1 << 22))[entry.target]
+        if entry.isSwap {
+            return try startSwapping(to: device, priority: entry.options.swapPriority)
+        }
+        let mounted = MountTable(try contents(of: "/proc/self/mountinfo", limit: 1 << 22))[
+            entry.target]
         if mounted?.type == entry.type, !entry.options.flags.contains(.bind) { return }
         var type = entry.type
         if type == "auto" { type = Volumes.identity(of: device)?.type ?? type }
         if !(try exists(entry.target)) { try makeDirectory(entry.target, permissions: 0o755) }
         let options = entry.options
         do throws(SystemError) {
-            try mount(device, on: entry.target, type: type, flags: options.flags.rawValue, data: options.data)
+            try mount(
+                device, on: entry.target, type: type, flags: options.flags.rawValue,
+                data: options.data)
         } catch {
             guard error.errno == .noDevice, modules?.load("fs-\(type)") == true else { throw error }
-            try mount(device, on: entry.target, type: type, flags: options.flags.rawValue, data: options.data)
+            try mount(
+                device, on: entry.target, type: type, flags: options.flags.rawValue,
+                data: options.data)
         }
         // A bind takes no other flags while it is made.
         let further = options.flags.subtracting([.bind, .recursive])
@@ -118,30 +136,38 @@ struct FileSystems: ~Copyable {
 
     /// Runs fsck(8) for those that ask for it, all at once.
     private func check(
-        _ volumes: [(device: ByteString, type: ByteString, target: ByteString)], _ children: borrowing BootChildren
+        _ volumes: [(device: ByteString, type: ByteString, target: ByteString)],
+        _ children: borrowing BootChildren
     ) -> Outcome {
         if commandLine.checkMode == .skip { return .done }
         let isForced = commandLine.checkMode == .force
         let due = volumes.filter { volume in
             if isForced { return true }
             do throws(SystemError) {
-                return CheckPolicy.isDue(try Volumes.start(of: volume.device), at: wallClock().seconds)
+                return CheckPolicy.isDue(
+                    try Volumes.start(of: volume.device), at: wallClock().seconds)
             } catch { return false }
         }
         let commands = due.map { volume in
             Invocation(
-                command: ["fsck", "-T", "-a", "-t", volume.type] + (isForced ? ["-f"] : []) + [volume.device],
+                command: ["fsck", "-T", "-a", "-t", volume.type] + (isForced ? ["-f"] : []) + [
+                    volume.device
+                ],
                 environment: environment)
         }
         if commands.isEmpty { return .done }
-        for (end, volume) in zip(children.runTogether(commands, limit: FileSystems.checkLimit), due) {
+        for (end, volume) in zip(children.runTogether(commands, limit: FileSystems.checkLimit), due)
+        {
             switch end {
             case .told(let ending): return .told(ending)
             case .ended(let status):
                 // fsck(8): 1 for errors put right, 2 for a machine that is to start again, 4 for errors left.
                 let code = status.exitCode ?? 8
                 if code & 2 != 0 { return .told(.reboot) }
-                if code & ~1 != 0 { return .failed("fsck of \(volume.device) for \(volume.target) ended with \(code)") }
+                if code & ~1 != 0 {
+                    return .failed(
+                        "fsck of \(volume.device) for \(volume.target) ended with \(code)")
+                }
             // Without fsck there is nothing to be known, and no reason to stop.
             case .failed, .late: break
             }

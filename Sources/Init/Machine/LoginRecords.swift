@@ -13,7 +13,9 @@ enum LoginRecords {
         let (seconds, microseconds, release) = circumstances
         let records = [
             LoginRecord.boot(release: release, at: seconds, microseconds),
-            LoginRecord.runlevel(UInt8(ascii: "2"), from: UInt8(ascii: "N"), release: release, at: seconds, microseconds),
+            LoginRecord.runlevel(
+                UInt8(ascii: "2"), from: UInt8(ascii: "N"), release: release, at: seconds,
+                microseconds),
         ]
         let bytes = records.flatMap { $0.bytes }
         do throws(SystemError) {

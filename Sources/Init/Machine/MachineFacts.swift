@@ -12,7 +12,9 @@ public enum MachineFacts {
         guard isKernelThread(2) else { return false }
         if let answer = isInFirstNamespace { return answer }
         // Nothing has mounted /proc. It is looked at, and goes again if this is a container.
-        do throws(SystemError) { try mount("proc", on: "/proc", type: "proc") } catch { return true }
+        do throws(SystemError) { try mount("proc", on: "/proc", type: "proc") } catch {
+            return true
+        }
         if isInFirstNamespace != false { return true }
         do throws(SystemError) { try unmount("/proc") } catch {}
         return false

@@ -36,7 +36,8 @@ public struct MachineInit {
         let services = commandLine["apus.services"] ?? "/service"
         do throws(SystemError) {
             var boot = Boot(
-                commandLine, services: services, environment: environment, notices: notices, messages: messages)
+                commandLine, services: services, environment: environment, notices: notices,
+                messages: messages)
             switch try boot.perform() {
             case .told(let ending): return ending
             case .ready(let environment):
@@ -59,7 +60,8 @@ public struct MachineInit {
     }
 
     private func configuration(
-        _ commandLine: KernelCommandLine, _ services: ByteString, _ environment: Environment, _ notices: Notices
+        _ commandLine: KernelCommandLine, _ services: ByteString, _ environment: Environment,
+        _ notices: Notices
     ) -> Supervisor.Configuration {
         var limit = MachineInit.stopLimit
         if let text = commandLine["apus.stop-timeout"] {
@@ -74,7 +76,8 @@ public struct MachineInit {
         var configuration = Supervisor.Configuration(
             Conductor.Configuration(
                 stopLimit: limit * 1_000_000,
-                stopReserve: min(MachineInit.stopReserve, limit / 4) * 1_000_000, reachesOthers: true),
+                stopReserve: min(MachineInit.stopReserve, limit / 4) * 1_000_000,
+                reachesOthers: true),
             environment: environment,
             meaning: { signal in
                 if let ending = MachineSignals.immediateEnding(signal) {

@@ -45,7 +45,9 @@ struct ModuleLoader {
             let new = ModuleLoader.devices().subtracting(described)
             if new.isEmpty { return }
             described.formUnion(new)
-            for name in index.names(for: Array(new)) where !rules.unwanted.contains(name) { load(name) }
+            for name in index.names(for: Array(new)) where !rules.unwanted.contains(name) {
+                load(name)
+            }
         }
     }
 
@@ -59,7 +61,9 @@ struct ModuleLoader {
             name = meant
             files = index.files(ofModule: name)
         }
-        for file in files { loadFile(file, ModuleIndex.name(ofFile: file) == name ? parameters : "") }
+        for file in files {
+            loadFile(file, ModuleIndex.name(ofFile: file) == name ? parameters : "")
+        }
         return true
     }
 
@@ -73,7 +77,9 @@ struct ModuleLoader {
                 parameters: given.isEmpty ? parameters : "\(given) \(parameters)")
         } catch {
             // The device is not one of the driver's after all.
-            if error.errno != .noDevice { messages.warning("unable to load module \(name)", error.errno) }
+            if error.errno != .noDevice {
+                messages.warning("unable to load module \(name)", error.errno)
+            }
         }
     }
 
@@ -89,7 +95,8 @@ struct ModuleLoader {
             if bus == "cpu" || bus == "memory" || bus == "node" { continue }
             for device in SmallFiles.list("/sys/bus/\(bus)/devices") {
                 do throws(SystemError) {
-                    let text = try contents(of: "/sys/bus/\(bus)/devices/\(device)/modalias", limit: 4096)
+                    let text = try contents(
+                        of: "/sys/bus/\(bus)/devices/\(device)/modalias", limit: 4096)
                     let alias = ByteString(text.prefix { $0 != UInt8(ascii: "\n") })
                     if !alias.isEmpty { found.insert(alias) }
                 } catch {}

@@ -19,14 +19,18 @@ struct Network {
         for server in commandLine.values(of: "nameserver") {
             if let address = IPAddress(server.bytes) { settings.nameServers.append(address) }
         }
-        if parameters.isEmpty { Network.read("/etc/network/interfaces", &settings, messages, depth: 0) }
+        if parameters.isEmpty {
+            Network.read("/etc/network/interfaces", &settings, messages, depth: 0)
+        }
         self.settings = settings
     }
 
     /// The machine's name, if an `ip=` has it.
     static func hostName(_ commandLine: KernelCommandLine) -> ByteString? {
         var settings = NetworkSettings()
-        for parameter in commandLine.values(of: "ip") { _ = settings.add(kernelParameter: parameter) }
+        for parameter in commandLine.values(of: "ip") {
+            _ = settings.add(kernelParameter: parameter)
+        }
         return settings.hostName
     }
 
@@ -35,7 +39,9 @@ struct Network {
     ) {
         guard let text = SmallFiles.read(path, messages) else { return }
         let (complaints, sources) = settings.add(interfaces: text)
-        for complaint in complaints { messages.warning("\(path): line \(complaint.line): \(complaint.text)") }
+        for complaint in complaints {
+            messages.warning("\(path): line \(complaint.line): \(complaint.text)")
+        }
         guard depth == 0 else { return }
         for source in sources {
             // Of patterns, the one that Debian's file has.
@@ -45,7 +51,9 @@ struct Network {
                 continue
             }
             let directory = ByteString(source.bytes.dropLast(2))
-            for name in SmallFiles.list(directory) { read("\(directory)/\(name)", &settings, messages, depth: 1) }
+            for name in SmallFiles.list(directory) {
+                read("\(directory)/\(name)", &settings, messages, depth: 1)
+            }
         }
     }
 
@@ -65,18 +73,25 @@ struct Network {
 
     private func perform(_ interface: NetworkSettings.Interface, _ socket: borrowing RouteSocket) {
         guard let (name, index) = find(interface.name) else {
-            messages.warning("there is no network interface \(interface.name.isEmpty ? "at all" : interface.name)")
+            messages.warning(
+                "there is no network interface \(interface.name.isEmpty ? "at all" : interface.name)"
+            )
             return
         }
         for address in interface.addresses {
             let text = ByteString(address.address.text)
-            ask(socket, RouteMessage.address(address, interface: index), "give \(name) the address \(text)")
+            ask(
+                socket, RouteMessage.address(address, interface: index),
+                "give \(name) the address \(text)")
         }
-        ask(socket, RouteMessage.up(interface: index, packetSize: interface.packetSize), "bring up \(name)")
+        ask(
+            socket, RouteMessage.up(interface: index, packetSize: interface.packetSize),
+            "bring up \(name)")
         for gateway in interface.gateways {
             let isOnLink = !interface.addresses.contains { $0.contains(gateway) }
             ask(
-                socket, RouteMessage.defaultRoute(through: gateway, interface: index, isOnLink: isOnLink),
+                socket,
+                RouteMessage.defaultRoute(through: gateway, interface: index, isOnLink: isOnLink),
                 "route through \(ByteString(gateway.text))")
         }
     }
@@ -91,7 +106,8 @@ struct Network {
     /// An interface and its number; without a name, the first one that is no loopback.
     private func find(_ wanted: ByteString) -> (ByteString, Int32)? {
         let directory: ByteString = "/sys/class/net"
-        for name in SmallFiles.list(directory) where wanted.isEmpty ? name != "lo" : name == wanted {
+        for name in SmallFiles.list(directory) where wanted.isEmpty ? name != "lo" : name == wanted
+        {
             do throws(SystemError) {
                 let text = try contents(of: "\(directory)/\(name)/ifindex", limit: 32)
                 return (name, Int32(truncatingIfNeeded: scanDecimal(text).value))

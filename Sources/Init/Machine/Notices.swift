@@ -17,7 +17,9 @@ final class Notices {
 
     /// Opens what there is.
     func listen() {
-        for name in SmallFiles.list("/dev/input") where name.hasPrefix("event") { listenToButton("/dev/input/\(name)") }
+        for name in SmallFiles.list("/dev/input") where name.hasPrefix("event") {
+            listenToButton("/dev/input/\(name)")
+        }
         openControl()
     }
 
@@ -46,7 +48,8 @@ final class Notices {
     /// Reads what there is to read, a bounded part of it, and returns what it means.
     func events() -> [Event] {
         var events: [Event] = []
-        for button in buttons where InputEvent.isPowerPressed(in: bytes(from: button, 64 * InputEvent.size)[...]) {
+        for button in buttons
+        where InputEvent.isPowerPressed(in: bytes(from: button, 64 * InputEvent.size)[...]) {
             events.append(.stopAsked(.powerOff, signal: .terminate))
         }
         // One record after the other: what is no whole record is none, and gone.
@@ -64,7 +67,8 @@ final class Notices {
         case UInt8(ascii: "6"): return [.stopAsked(.reboot, signal: .terminate)]
         case UInt8(ascii: "q"), UInt8(ascii: "Q"): return [.rescanAsked]
         default:
-            messages.warning("/run/initctl: there is no runlevel \(ByteString([request.runlevel])) but 0 and 6")
+            messages.warning(
+                "/run/initctl: there is no runlevel \(ByteString([request.runlevel])) but 0 and 6")
             return []
         }
     }
@@ -72,7 +76,8 @@ final class Notices {
     private func bytes(from descriptor: Int32, _ count: Int) -> [UInt8] {
         var bytes = [UInt8](repeating: 0, count: count)
         do throws(SystemError) {
-            let length = try bytes.withUnsafeMutableBufferPointer { (buffer) throws(SystemError) -> Int in
+            let length = try bytes.withUnsafeMutableBufferPointer {
+                (buffer) throws(SystemError) -> Int in
                 try Linux.read(descriptor, into: UnsafeMutableRawBufferPointer(buffer))
             }
             return Array(bytes[..<length])

@@ -50,7 +50,9 @@ public enum PowerRequest: Equatable, Sendable {
             case .reboot: .reboot
             }
         if synchronizing { Machine.synchronize() }
-        do throws(SystemError) { try Machine.end(ending) } catch { throw error.explained("unable to end the machine") }
+        do throws(SystemError) { try Machine.end(ending) } catch {
+            throw error.explained("unable to end the machine")
+        }
     }
 
     /// Notes in the history of logins that the machine goes down, and does nothing else.

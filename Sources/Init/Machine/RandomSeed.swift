@@ -22,7 +22,8 @@ enum RandomSeed {
             } catch {
                 if error.errno != .readOnly { throw error }
             }
-            try Machine.addRandom(Array(seed.prefix(size)), isSecret: isGone && mayCount && seed.count >= size)
+            try Machine.addRandom(
+                Array(seed.prefix(size)), isSecret: isGone && mayCount && seed.count >= size)
         } catch { messages.warning("unable to use the random seed", error.errno) }
     }
 
@@ -30,7 +31,8 @@ enum RandomSeed {
     static func save(_ messages: Messages) {
         do throws(SystemError) {
             let seed = try Machine.random(size)
-            do throws(SystemError) { try makeDirectory("/var/lib/apus", permissions: 0o700) } catch {
+            do throws(SystemError) { try makeDirectory("/var/lib/apus", permissions: 0o700) } catch
+            {
                 if error.errno != .exists { throw error }
             }
             let file = try openFile(path, .secret)

@@ -16,7 +16,8 @@ public struct ShutdownSchedule {
     private let messages: Messages
 
     /// A request with a message for everybody. With `onlyWarns` nothing happens but the warnings.
-    public init(_ request: PowerRequest, message: ByteString, onlyWarns: Bool, _ messages: Messages) {
+    public init(_ request: PowerRequest, message: ByteString, onlyWarns: Bool, _ messages: Messages)
+    {
         self.request = request
         self.message = message
         self.onlyWarns = onlyWarns
@@ -37,7 +38,9 @@ public struct ShutdownSchedule {
         }
         do throws(SystemError) {
             guard case .child = try forkProcess() else {
-                messages.information("\(request.description) in \(ShutdownSchedule.text(seconds)); shutdown -c takes it back")
+                messages.information(
+                    "\(request.description) in \(ShutdownSchedule.text(seconds)); shutdown -c takes it back"
+                )
                 return
             }
             try CurrentProcess.startSession()
@@ -54,7 +57,8 @@ public struct ShutdownSchedule {
     /// Ends the process that waits; whether there was one.
     private static func end() -> Bool {
         do throws(SystemError) {
-            let pid = ProcessID(truncatingIfNeeded: scanDecimal(try contents(of: pidFile, limit: 32)).value)
+            let pid = ProcessID(
+                truncatingIfNeeded: scanDecimal(try contents(of: pidFile, limit: 32)).value)
             try removeFile(pidFile)
             do throws(SystemError) { try removeFile(noLogin) } catch {}
             // Nobody else's process that has its number by now.
@@ -81,7 +85,10 @@ public struct ShutdownSchedule {
             if left > ShutdownSchedule.closing, (warnings.first ?? 0) < ShutdownSchedule.closing {
                 pause(until: end, less: ShutdownSchedule.closing)
             }
-            if left <= ShutdownSchedule.closing || (warnings.first ?? 0) < ShutdownSchedule.closing { closeLogins() }
+            if left <= ShutdownSchedule.closing || (warnings.first ?? 0) < ShutdownSchedule.closing
+            {
+                closeLogins()
+            }
         }
         pause(until: end, less: 0)
         warn(0)
@@ -96,12 +103,15 @@ public struct ShutdownSchedule {
 
     private func leaveOutput() throws(SystemError) {
         let null = try openFile("/dev/null", .readWrite)
-        for descriptor in Standard.input...Standard.error { try redirect(descriptor, to: null.number) }
+        for descriptor in Standard.input...Standard.error {
+            try redirect(descriptor, to: null.number)
+        }
     }
 
     private func pause(until end: Instant, less seconds: Int) {
         let nanoseconds = UInt64(seconds) * 1_000_000_000
-        Linux.pause(until: Instant(nanoseconds: end.nanoseconds - min(end.nanoseconds, nanoseconds)))
+        Linux.pause(
+            until: Instant(nanoseconds: end.nanoseconds - min(end.nanoseconds, nanoseconds)))
     }
 
     private func closeLogins() {

@@ -34,7 +34,8 @@ enum SmallFiles {
         var found: [(name: ByteString, path: ByteString)] = []
         for parent in ["/etc", "/run", "/usr/local/lib", "/usr/lib"] as [ByteString] {
             let directory: ByteString = "\(parent)/\(name)"
-            for file in list(directory, suffix: ".conf") where !found.contains(where: { $0.name == file }) {
+            for file in list(directory, suffix: ".conf")
+            where !found.contains(where: { $0.name == file }) {
                 found.append((file, "\(directory)/\(file)"))
             }
         }

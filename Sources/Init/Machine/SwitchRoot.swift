@@ -15,10 +15,14 @@ struct SwitchRoot {
     }
 
     /// Mounts the root, moves there, and becomes its init. Returns only when that is impossible: why.
-    func perform(_ root: ByteString, _ modules: inout ModuleLoader?, _ environment: Environment) -> ByteString {
+    func perform(_ root: ByteString, _ modules: inout ModuleLoader?, _ environment: Environment)
+        -> ByteString
+    {
         // rootwait waits without an end, as the kernel does.
         let patience: UInt64 = commandLine.has("rootwait") ? 3_600_000 : 10_000
-        guard let device = Volumes.await(root, milliseconds: patience) else { return "there is no \(root)" }
+        guard let device = Volumes.await(root, milliseconds: patience) else {
+            return "there is no \(root)"
+        }
         let type = commandLine["rootfstype"] ?? Volumes.identity(of: device)?.type ?? "ext4"
         let options = MountOptions(commandLine["rootflags"] ?? "")
         var flags = options.flags
@@ -26,11 +30,13 @@ struct SwitchRoot {
             flags.insert(.readOnly)
         }
         do throws(SystemError) {
-            do throws(SystemError) { try makeDirectory(SwitchRoot.place, permissions: 0o755) } catch {
+            do throws(SystemError) { try makeDirectory(SwitchRoot.place, permissions: 0o755) } catch
+            {
                 if error.errno != .exists { throw error }
             }
             modules?.load("fs-\(type)")
-            try mount(device, on: SwitchRoot.place, type: type, flags: flags.rawValue, data: options.data)
+            try mount(
+                device, on: SwitchRoot.place, type: type, flags: flags.rawValue, data: options.data)
         } catch { return "unable to mount \(device) as \(type): \(ByteString(error.errno.text))" }
         return enter(environment)
     }
@@ -41,8 +47,12 @@ struct SwitchRoot {
             // What is mounted goes with us; a root without the place for it gets its own.
             for name in ["/dev", "/proc", "/sys", "/run"] as [ByteString] {
                 do throws(SystemError) {
-                    try mount(name, on: "\(SwitchRoot.place)\(name)", flags: MountOptions.Flags.move.rawValue)
-                } catch { messages.warning("unable to move \(name) to the root file system", error.errno) }
+                    try mount(
+                        name, on: "\(SwitchRoot.place)\(name)",
+                        flags: MountOptions.Flags.move.rawValue)
+                } catch {
+                    messages.warning("unable to move \(name) to the root file system", error.errno)
+                }
             }
             removeOldFiles("/", device: try status(of: "/").identity.device)
             try changeDirectory(SwitchRoot.place)

@@ -28,9 +28,15 @@ struct SystemMounts {
         Plan(
             type: "devpts", target: "/dev/pts", flags: [.noSetuid, .noExecution],
             data: "gid=5,mode=620,ptmxmode=666", sign: "/dev/pts/ptmx"),
-        Plan(type: "tmpfs", target: "/dev/shm", flags: [.noSetuid, .noDevices], data: "mode=1777", sign: ""),
-        Plan(type: "tmpfs", target: "/run", flags: [.noSetuid, .noDevices], data: "mode=755", sign: ""),
-        Plan(type: "cgroup2", target: "/sys/fs/cgroup", sign: "/sys/fs/cgroup/cgroup.procs", mayFail: true),
+        Plan(
+            type: "tmpfs", target: "/dev/shm", flags: [.noSetuid, .noDevices], data: "mode=1777",
+            sign: ""),
+        Plan(
+            type: "tmpfs", target: "/run", flags: [.noSetuid, .noDevices], data: "mode=755",
+            sign: ""),
+        Plan(
+            type: "cgroup2", target: "/sys/fs/cgroup", sign: "/sys/fs/cgroup/cgroup.procs",
+            mayFail: true),
     ]
 
     /// Mounts what is missing.
@@ -43,7 +49,8 @@ struct SystemMounts {
     func mountTemporary() {
         perform(
             Plan(
-                type: "tmpfs", target: "/tmp", flags: [.noSetuid, .noDevices], data: "mode=1777", sign: "",
+                type: "tmpfs", target: "/tmp", flags: [.noSetuid, .noDevices], data: "mode=1777",
+                sign: "",
                 permissions: 0o1777))
     }
 
@@ -55,7 +62,9 @@ struct SystemMounts {
             } catch {
                 if error.errno != .exists && error.errno != .readOnly { throw error }
             }
-            try mount(plan.type, on: plan.target, type: plan.type, flags: plan.flags.rawValue, data: plan.data)
+            try mount(
+                plan.type, on: plan.target, type: plan.type, flags: plan.flags.rawValue,
+                data: plan.data)
         } catch {
             if plan.mayFail { return }
             messages.warning("unable to mount \(plan.target)", error.errno)
@@ -64,12 +73,14 @@ struct SystemMounts {
 
     private func isMounted(_ plan: Plan) throws(SystemError) -> Bool {
         if !plan.sign.isEmpty { return try exists(plan.sign) }
-        return MountTable(try contents(of: "/proc/self/mountinfo", limit: 1 << 22))[plan.target] != nil
+        return MountTable(try contents(of: "/proc/self/mountinfo", limit: 1 << 22))[plan.target]
+            != nil
     }
 
     /// What udev makes, and programs of the shell take for granted.
     private static let deviceLinks: [(ByteString, ByteString)] = [
-        ("/dev/fd", "/proc/self/fd"), ("/dev/stdin", "/proc/self/fd/0"), ("/dev/stdout", "/proc/self/fd/1"),
+        ("/dev/fd", "/proc/self/fd"), ("/dev/stdin", "/proc/self/fd/0"),
+        ("/dev/stdout", "/proc/self/fd/1"),
         ("/dev/stderr", "/proc/self/fd/2"),
     ]
 

@@ -83,14 +83,18 @@ struct Takedown {
     /// go is made read-only, and in the end the root.
     private func unmountAll() {
         while unmountOnce() {}
-        for target in table.takenDown(keeping: Takedown.kept).map({ $0.target }) + ["/"] { makeReadOnly(target) }
+        for target in table.takenDown(keeping: Takedown.kept).map({ $0.target }) + ["/"] {
+            makeReadOnly(target)
+        }
         guard !table.writable.isEmpty else { return }
         // A program that was replaced while it ran, this one perhaps, still has a file without a name, which forbids it.
         forceReadOnly()
         for mount in table.writable { messages.warning("unable to make \(mount.target) read-only") }
     }
 
-    private var table: MountTable { MountTable(SmallFiles.read("/proc/self/mountinfo", messages) ?? []) }
+    private var table: MountTable {
+        MountTable(SmallFiles.read("/proc/self/mountinfo", messages) ?? [])
+    }
 
     private func unmountOnce() -> Bool {
         var isAny = false
@@ -110,7 +114,9 @@ struct Takedown {
 
     /// Has the kernel make everything read-only, whoever has what open. It does so on its own time.
     private func forceReadOnly() {
-        do throws(SystemError) { try SmallFiles.write("u", to: "/proc/sysrq-trigger") } catch { return }
+        do throws(SystemError) { try SmallFiles.write("u", to: "/proc/sysrq-trigger") } catch {
+            return
+        }
         let deadline = Instant.now.advanced(milliseconds: 5000)
         while !table.writable.isEmpty, Instant.now < deadline {
             Linux.pause(until: Instant.now.advanced(milliseconds: 20))

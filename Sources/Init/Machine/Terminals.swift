@@ -19,10 +19,15 @@ enum Terminals {
         } catch { messages.warning("unable to make a service for each terminal", error.errno) }
     }
 
-    private static func removeOldLinks(_ services: ByteString, except wanted: [ByteString]) throws(SystemError) {
-        for name in try entries(of: services) where name.hasPrefix("getty-") && !wanted.contains(name) {
+    private static func removeOldLinks(_ services: ByteString, except wanted: [ByteString])
+        throws(SystemError)
+    {
+        for name in try entries(of: services)
+        where name.hasPrefix("getty-") && !wanted.contains(name) {
             let path: ByteString = "\(services)/\(name)"
-            if try status(of: path, followLinks: false).isLink, try readLink(path).hasPrefix("\(place)/") {
+            if try status(of: path, followLinks: false).isLink,
+                try readLink(path).hasPrefix("\(place)/")
+            {
                 try removeFile(path)
             }
         }
@@ -30,12 +35,22 @@ enum Terminals {
 
     private static func make(_ name: ByteString, _ services: ByteString) throws(SystemError) {
         let directory: ByteString = "\(place)/\(name)"
-        for path in [place, directory] { try ignoringExistence { () throws(SystemError) in try makeDirectory(path, permissions: 0o755) } }
-        try ignoringExistence { () throws(SystemError) in try makeSymbolicLink("\(directory)/run", to: program) }
-        try ignoringExistence { () throws(SystemError) in try makeSymbolicLink("\(services)/\(name)", to: directory) }
+        for path in [place, directory] {
+            try ignoringExistence { () throws(SystemError) in
+                try makeDirectory(path, permissions: 0o755)
+            }
+        }
+        try ignoringExistence { () throws(SystemError) in
+            try makeSymbolicLink("\(directory)/run", to: program)
+        }
+        try ignoringExistence { () throws(SystemError) in
+            try makeSymbolicLink("\(services)/\(name)", to: directory)
+        }
     }
 
-    private static func ignoringExistence(_ body: () throws(SystemError) -> Void) throws(SystemError) {
+    private static func ignoringExistence(_ body: () throws(SystemError) -> Void)
+        throws(SystemError)
+    {
         do throws(SystemError) { try body() } catch {
             if error.errno != .exists { throw error }
         }

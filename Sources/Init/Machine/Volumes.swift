@@ -34,7 +34,8 @@ enum Volumes {
     static func start(of device: ByteString) throws(SystemError) -> [UInt8] {
         let file = try openFile(device, .read)
         var bytes = [UInt8](repeating: 0, count: VolumeIdentity.size)
-        let count = try bytes.withUnsafeMutableBufferPointer { (buffer) throws(SystemError) -> Int in
+        let count = try bytes.withUnsafeMutableBufferPointer {
+            (buffer) throws(SystemError) -> Int in
             try Linux.read(file, at: 0, into: UnsafeMutableRawBufferPointer(buffer))
         }
         return Array(bytes[..<count])
@@ -47,7 +48,9 @@ enum Volumes {
             // As glibc and the kernel write major and minor numbers into one.
             let major = device >> 8 & 0xfff | device >> 32 & ~0xfff
             let minor = device & 0xff | device >> 12 & ~0xff
-            return value("DEVNAME", in: try uevent("/sys/dev/block/\(major):\(minor)")).map { "/dev/\($0)" }
+            return value("DEVNAME", in: try uevent("/sys/dev/block/\(major):\(minor)")).map {
+                "/dev/\($0)"
+            }
         } catch { return nil }
     }
 
@@ -66,7 +69,9 @@ enum Volumes {
     private static func partition(_ key: ByteString, _ wanted: ByteString) -> ByteString? {
         for name in SmallFiles.list("/sys/class/block") {
             do throws(SystemError) {
-                if value(key, in: try uevent("/sys/class/block/\(name)")) == wanted { return "/dev/\(name)" }
+                if value(key, in: try uevent("/sys/class/block/\(name)")) == wanted {
+                    return "/dev/\(name)"
+                }
             } catch {}
         }
         return nil
@@ -78,7 +83,9 @@ enum Volumes {
 
     private static func value(_ key: ByteString, in text: [UInt8]) -> ByteString? {
         for line in text.split(separator: UInt8(ascii: "\n")) {
-            if let (name, value) = ByteString(line).cut(at: UInt8(ascii: "=")), name == key { return value }
+            if let (name, value) = ByteString(line).cut(at: UInt8(ascii: "=")), name == key {
+                return value
+            }
         }
         return nil
     }

@@ -47,7 +47,9 @@ public func isRootInMemory() throws(SystemError) -> Bool {
 }
 
 /// Makes a device that a driver has announced. mknod(2).
-public func makeCharacterDevice(_ path: ByteString, permissions: UInt32, major: UInt32, minor: UInt32)
+public func makeCharacterDevice(
+    _ path: ByteString, permissions: UInt32, major: UInt32, minor: UInt32
+)
     throws(SystemError)
 {
     let device = UInt64(minor & 0xff) | UInt64(major & 0xfff) << 8

@@ -15,7 +15,9 @@ public struct RouteSocket: ~Copyable {
     /// Sends a request and returns the kernel's answer to it, which is there at once.
     public borrowing func ask(_ request: [UInt8]) throws(SystemError) -> [UInt8] {
         let number = descriptor.number
-        _ = try Kernel.call("send") { request.withUnsafeBytes { send(number, $0.baseAddress, $0.count, 0) } }
+        _ = try Kernel.call("send") {
+            request.withUnsafeBytes { send(number, $0.baseAddress, $0.count, 0) }
+        }
         var answer = [UInt8](repeating: 0, count: 4096)
         let count = try Kernel.call("recv") {
             answer.withUnsafeMutableBytes { recv(number, $0.baseAddress, $0.count, 0) }

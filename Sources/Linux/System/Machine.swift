@@ -51,7 +51,9 @@ public enum Machine {
         // struct rand_pool_info: bits, bytes, and the bytes.
         var request: [UInt8] = []
         for value in [UInt32(bytes.count * 8), UInt32(bytes.count)] {
-            for shift in 0..<4 { request.append(UInt8(truncatingIfNeeded: value >> UInt32(shift * 8))) }
+            for shift in 0..<4 {
+                request.append(UInt8(truncatingIfNeeded: value >> UInt32(shift * 8)))
+            }
         }
         request += bytes
         let number = pool.number

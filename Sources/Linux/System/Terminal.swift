@@ -7,7 +7,9 @@ public func isForeground(_ descriptor: Int32) -> Bool { tcgetpgrp(descriptor) ==
 
 /// Makes the terminal the controlling one of this session, whoever had it. ioctl(2) TIOCSCTTY.
 public func takeTerminal(_ descriptor: Int32) throws(SystemError) {
-    _ = try Kernel.call("ioctl") { cl_syscall(Int(SYS_ioctl), Int(descriptor), Int(TIOCSCTTY), 1, 0) }
+    _ = try Kernel.call("ioctl") {
+        cl_syscall(Int(SYS_ioctl), Int(descriptor), Int(TIOCSCTTY), 1, 0)
+    }
 }
 
 /// Has `signal` sent to this process whenever something can be read from `descriptor`, which does not wait then. For
