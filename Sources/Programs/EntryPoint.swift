@@ -1,5 +1,6 @@
 import Bytes
 import Commands
+import Init
 import Linux
 
 /// The entry point: finds the program by argument zero or one, runs it, and turns what it returns
@@ -13,6 +14,8 @@ public func apusMain(
     for index in 0..<Int(count) {
         if let word = vector[index] { words.append(ByteString(cString: word)) }
     }
+    // Whatever the kernel's command line has for process 1 of a machine, it is no other program.
+    if MachineFacts.isProcessOne(.inherited) { words = ["init"] }
     return run(words, .inherited)
 }
 

@@ -68,6 +68,7 @@ struct Program: Sendable {
         Program("fghack", "run a daemon that puts itself in the background", fghack),
         Program("finger@", "show what a finger server says", fingerAt),
         Program("fixcrio", "run a program with CR LF on its input and output", fixcrio),
+        Program("halt", "stop the machine, with the power on", longOptions: true, halt),
         Program("http@", "show a page of a web server", httpAt),
         Program(
             "init", "process 1: services, orphans, a main command", longOptions: true, initialize),
@@ -75,8 +76,10 @@ struct Program: Sendable {
         Program("mconnect-io", "pass lines to and from a mail server", mconnectIO),
         Program("multilog", "log lines to rotated directories", longOptions: true, multilog),
         Program(stage: "pgrphack", "run a program in a session of its own", pgrphack),
+        Program("poweroff", "stop the machine and switch it off", longOptions: true, poweroff),
         Program("rblsmtpd", "refuse mail from clients that lists warn of", rblsmtpd),
         Program("readproctitle", "show what is read in the process title", readproctitle),
+        Program("reboot", "stop the machine and start it again", longOptions: true, reboot),
         Program("recordio", "show what a program reads and writes", recordio),
         Program("runsv", "supervise a service and its logger as runit does", runsv),
         Program("runsvdir", "supervise the services of a directory as runit does", runsvdir),
@@ -90,6 +93,7 @@ struct Program: Sendable {
             stage: "setcaps", "run a program with fewer capabilities", longOptions: true, setcaps),
         Program(stage: "setlock", "run a program with a file locked", setlock),
         Program(stage: "setuidgid", "run a program as an account", longOptions: true, setuidgid),
+        Program("shutdown", "stop the machine now or later", longOptions: true, shutdown),
         Program(
             stage: "softlimit", "run a program with soft resource limits", longOptions: true,
             softlimit),
@@ -112,6 +116,7 @@ struct Program: Sendable {
         Program(
             "tcpserver", "accept connections and start a program for each", longOptions: true,
             tcpserver),
+        Program("telinit", "change the runlevel", telinit),
         Program("who@", "show who is on a host", whoAt),
     ]
 }

@@ -288,6 +288,7 @@ extension World {
             service.wasToldDown = false
             service.life.isFinal = false
             service.life.died = nil
+            service.life.failures = 0
         case .down:
             service.wish = .down
             service.wasToldDown = true

@@ -240,6 +240,10 @@ public func send(_ signal: Signal, to pid: ProcessID) throws(SystemError) {
 /// Waits for a signal that is not blocked, for ever if all are. pause(2).
 public func pause() { _ = CLinux.pause() }
 
+/// The process group of a process; 0 when it is none of this namespace's, as for threads of the kernel, and -1 when
+/// there is no such process. getpgid(2).
+public func processGroup(of pid: ProcessID) -> ProcessID { getpgid(pid) }
+
 /// Facts about this process.
 public enum CurrentProcess {
     /// Its id.
