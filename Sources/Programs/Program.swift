@@ -107,6 +107,7 @@ struct Program: Sendable {
         Program("svscan", "supervise the services of a directory", svscan),
         Program("svscanboot", "start svscan, with its errors in a process title", svscanboot),
         Program("svstat", "print the state of services", svstat),
+        Program("svwait", "wait until services are up, ready or down", svwait),
         Program("tai64n", "stamp each line with the time", tai64n),
         Program("tai64nlocal", "turn stamps into local time", tai64nlocal),
         Program("tcpcat", "print what a server sends", tcpcat),
