@@ -37,6 +37,11 @@ public struct Settings: Equatable, Sendable {
         var number = 0
         var rest = content[...]
         var places: [Int?] = Array(repeating: nil, count: SettingName.allCases.count)
+        if rest.starts(with: [0xef, 0xbb, 0xbf]) {
+            // Nobody would see it in the name of a setting.
+            mistakes.append(Problem(line: 1, text: "there is a byte order mark before the line"))
+            rest = rest.dropFirst(3)
+        }
         while !rest.isEmpty {
             number += 1
             let line = rest.prefix { $0 != UInt8(ascii: "\n") }
