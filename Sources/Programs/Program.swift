@@ -96,6 +96,7 @@ struct Program: Sendable {
         Program("svok", "tell whether a service is supervised", svok),
         Program("svscan", "supervise the services of a directory", svscan),
         Program("svscanboot", "start svscan, with its errors in a process title", svscanboot),
+        Program("svscanctl", "tell svscan or init to look again, or to stop", svscanctl),
         Program("svstat", "print the state of services", svstat),
         Program("svwait", "wait until services are up, ready or down", svwait),
         Program("tai64n", "stamp each line with the time", tai64n),
