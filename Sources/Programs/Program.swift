@@ -91,7 +91,7 @@ struct Program: Sendable {
             stage: "softlimit", "run a program with soft resource limits", longOptions: true,
             softlimit),
         Program("supervise", "supervise a service", supervise),
-        Program("svc", "control supervised services", svc),
+        Program("svc", "control supervised services", longOptions: true, svc),
         Program("svls", "list services, and how they are confined", longOptions: true, svls),
         Program("svok", "tell whether a service is supervised", svok),
         Program("svscan", "supervise the services of a directory", svscan),
