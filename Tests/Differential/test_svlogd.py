@@ -79,7 +79,8 @@ CONFIG = [
     *(svlogd(f"pattern {pattern.decode()}", config=b"-*\n+" + pattern + b"\n",
              input=b"one\ntwo\nfoo bar\naaab\nb\n\nfoo: x: y\n")
       for pattern in [b"one", b"o", b"*", b"*o", b"two*", b"*o*", b"*o bar", b"+ab", b"+a+b", b"f+o*", b"foo: *",
-                      b"*: *: *", b"", b"**", b"+", b"*a*", b"+bx"]),
+                      b"*: *: *", b"", b"**", b"+", b"*a*"]),
+    svlogd("pattern +bx", config=b"-*\n+" + b"+bx\n", input=b"b\nbx\nbbx\nx\n"),
     svlogd("deselect", config=b"-one\n"), svlogd("deselect all, select one", config=b"-*\n+two\n"),
     svlogd("select alone", config=b"+two\n"), svlogd("select then deselect", config=b"+*\n-two\n"),
     svlogd("patterns do not see stamps", "-t", "d", config=b"-one\n"),
