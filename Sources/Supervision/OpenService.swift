@@ -71,7 +71,7 @@ final class OpenService {
             return PreparedProgram(
                 try launch.invocation(name: name, in: Directory(directory.place), environment))
         } catch {
-            throw Failure("unable to read \(name)/\(error.subject ?? "env")", error.errno)
+            throw Failure("unable to read \(name)/\(error.subject)", error.errno)
         }
     }
 

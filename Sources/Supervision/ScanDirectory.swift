@@ -84,10 +84,10 @@ final class ScanDirectory {
     /// Reads the directory. Changes that come after this are reported by the watch.
     func list() throws(Failure) -> Listing {
         let start = Instant.ofProcessor
-        let isWatched = addWatch()
-        _ = drain()
         let directory: Descriptor
         do throws(SystemError) { directory = try openFile(path, .directory) } catch {
+            _ = addWatch()
+            _ = drain()
             let isMissing = error.errno == .noEntry || error.errno == .notDirectory
             throw error.explained(
                 isMissing ? "unable to supervise \(path)" : "unable to read directory")
@@ -95,6 +95,8 @@ final class ScanDirectory {
         do throws(SystemError) {
             let identity = try status(of: directory.number).identity
             makeControl(in: directory, identity)
+            let isWatched = addWatch()
+            _ = drain()
             var seen: Set<FileStatus.Identity> = []
             var list: [Listing.Entry] = []
             for name in try entries(of: ".", in: Directory(directory)) {
@@ -124,7 +126,11 @@ final class ScanDirectory {
         do throws(SystemError) {
             control = try ScanControl(makingIn: Directory(directory))
             isControlNew = true
-        } catch {}
+        } catch {
+            if error.errno == .again {
+                messages.warning("another svscan or init supervises \(path), too")
+            }
+        }
     }
 
     /// The number to wait on for commands, if it is new since this was asked last.

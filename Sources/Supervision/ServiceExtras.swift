@@ -36,7 +36,7 @@ extension ServiceExtras {
         guard launch.role == .run else { return environment }
         // What was asked for once and is not any more is closed.
         do throws(SystemError) { try held.open(launch.definition?.sockets ?? []) } catch {
-            throw error.explained("unable to listen on \(error.subject ?? "a socket") for \(name)")
+            throw error.explained("unable to listen on \(error.subject) for \(name)")
         }
         let count = held.numbers.count
         if count > 0 {
