@@ -114,6 +114,7 @@ if Context.environment["FUZZ"] != nil {
             name: "fuzz",
             dependencies: [
                 "Bytes", "Commands", "Confinement", "Formats", "Linux", "Logging", "Networking",
+                "Services",
             ],
             path: "Tests/Fuzz", exclude: ["seeds"],
             swiftSettings: [oneLibc, .unsafeFlags(["-parse-as-library"])]))

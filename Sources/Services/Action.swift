@@ -32,12 +32,12 @@ public enum Action: Equatable, Sendable {
     /// Start the process; when it `checks`, see first whether the name leads elsewhere or a `log` has appeared. Outcome:
     /// `started`, `refused`, `congested`, `displaced`, `redefined` or `loggerAppeared`.
     /// One whose definition has changed since is `redefined`.
-    case start(ServiceID, Standing, Launch = .plain, checks: Bool)
+    indirect case start(ServiceID, Standing, Launch = .plain, checks: Bool)
     /// Read again what a service directory asks for. Outcome: `defined`.
     case define(ServiceID)
     /// Begin to find out whether a service is ready, in the way that is not its own to tell. When it is found so, that
     /// is `ready`.
-    case probe(ServiceID, pid: Int32, ServiceDefinition.Readiness)
+    indirect case probe(ServiceID, pid: Int32, ServiceDefinition.Readiness)
     /// Send a signal to a process that has not been reaped, or to what belongs to it too.
     case signal(pid: Int32, ServiceSignal, ServiceDefinition.Reach = .process)
     /// Kill what a process that has been reaped left behind.

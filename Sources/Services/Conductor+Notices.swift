@@ -23,8 +23,8 @@ extension Conductor {
         case .troubled: return tell(id, .troubled, at: now)
         case .watchdogPeriod(let period):
             var definition = definition(of: id)
-            definition.watchdog = period
-            definitions[id] = definition
+            definition.watchdog = period == 0 ? nil : min(period, StopPlan.longest)
+            setDefinition(definition, of: id)
             return tell(id, .pinged, at: now)
         case .extended(let time): return tell(id, .extended(time), at: now)
         case .mainProcess(let pid): return noteMove(of: id, to: pid, at: now)

@@ -20,7 +20,7 @@ extension Conductor {
 
     /// Whether anybody says anything about others, or did before.
     var mayHaveOrder: Bool {
-        order.graph != nil || order.isStale || definitions.values.contains(where: \.hasOrder)
+        order.graph != nil || order.isStale || definitions.values.contains { $0.hasOrder }
     }
 
     /// What is known of the order is not true any more: a service has come or gone, or its name or definition changed.
@@ -134,13 +134,13 @@ extension Conductor {
     }
 
     mutating func remakeOrder() {
-        var names: [(ByteString, ServiceID)] = []
+        var names: [(name: ByteString, id: ServiceID)] = []
         let present = Set(pairs.places.compactMap { $0?.isPresent == true ? $0?.path : nil })
         for case .some(let pair) in pairs.places {
             guard let id = pair.service, services[id.index]?.isOpen == true else { continue }
             // What has lost its name to another is on its way out, and nobody waits for it.
             if pair.isPresent || !pair.isReplaced && !present.contains(pair.path) {
-                names.append((pair.path, id))
+                names.append((name: pair.path, id: id))
             }
         }
         order = ServiceOrder(names, definitions, complaints: order.complaints)

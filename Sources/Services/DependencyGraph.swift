@@ -63,7 +63,7 @@ public struct DependencyGraph: Equatable, Sendable {
         heirs = builder.heirs
         let ends = builder.ends
         forward = Edges(ends, count: builder.nodeCount)
-        backward = Edges(ends.map(\.reversed), count: builder.nodeCount)
+        backward = Edges(ends.map { $0.reversed }, count: builder.nodeCount)
         let cycles = Cycles(forward, names: names, isBundle: isBundle, heirs: heirs)
         problems = DependencyGraph.sorted(builder.problems + cycles.problems)
         broken = builder.isIncomplete
@@ -226,8 +226,8 @@ extension DependencyGraph {
 
         init(_ definitions: [ByteString: ServiceDefinition]) {
             let sorted = definitions.sorted { $0.key < $1.key }
-            names = sorted.map(\.key)
-            self.definitions = sorted.map(\.value)
+            names = sorted.map { $0.key }
+            self.definitions = sorted.map { $0.value }
             var count = sorted.count
             var heirs: [Int] = []
             for (node, entry) in sorted.enumerated() {

@@ -119,15 +119,15 @@ public enum Event: Equatable, Sendable {
     case notPiped(PairID, Complaint)
     /// A service directory is locked, and its control FIFO open. `isDown` when it has a file `down`; the definition is
     /// nil when it asks for nothing but `run`.
-    case opened(ServiceID, isDown: Bool, ServiceDefinition? = nil)
+    indirect case opened(ServiceID, isDown: Bool, ServiceDefinition? = nil)
     /// A service directory cannot be supervised.
     case notOpened(ServiceID, Complaint)
     /// A process has been started.
     case started(ServiceID, pid: Int32)
     /// What the directory of a service asks for, read again.
-    case defined(ServiceID, ServiceDefinition?)
+    indirect case defined(ServiceID, ServiceDefinition?)
     /// The same, found just before a start, which waits for it.
-    case redefined(ServiceID, ServiceDefinition?)
+    indirect case redefined(ServiceID, ServiceDefinition?)
     /// A service says, or was found, to be ready.
     case ready(ServiceID)
     /// A service says something else of itself.

@@ -59,6 +59,7 @@ extension ServiceMachine {
         isPaused = false
         isStopping = true
         isExpected = true
+        wasStopped = true
         let signal = ServiceSignal(rawValue: definition.stopSignal)
         if signal == .terminate { wasTerminated = true }
         killTime = definition.stopLimit.map { now + $0 }
@@ -104,6 +105,7 @@ extension ServiceMachine {
             isStopping = true
             isReady = false
             readyTime = nil
+            pingTime = nil
             return [.writeStatus]
         case .pinged:
             if !isStopping { pingTime = definition.watchdog.map { now + $0 } }

@@ -117,6 +117,10 @@ extension ServiceMachine {
         if definition.kind == .oneshot && definition.restart != .onFailure {
             return fail(.ended)
         }
+        if wasStopped && sentence == nil {
+            // It was told to go down, and up again since.
+            return start(definition, at: now)
+        }
         let decision = RestartPolicy.decide(
             death, wasCondemned: sentence != nil, started: startTime, definition, &history, at: now)
         switch decision {

@@ -129,6 +129,8 @@ struct ServiceMachine: Equatable {
     var isKilled = false
     /// Whether somebody sent it a signal, so that its end is no surprise.
     var isExpected = false
+    /// Whether it was told to end, so that its end says nothing of how it does.
+    var wasStopped = false
     /// Whether it was sent TERM.
     var wasTerminated = false
     /// Whether its `start` has done its work.
@@ -269,7 +271,10 @@ struct ServiceMachine: Equatable {
         congestions = 0
         isStopping = false
         wasTerminated = false
-        if role == .run { isExpected = false }
+        if role == .run {
+            isExpected = false
+            wasStopped = false
+        }
         killTime = limit(definition).map { now + $0 }
         if role != .run {
             state = .busy(pid: pid)

@@ -8,7 +8,7 @@ extension ServiceMachine {
         writer.write(wish.rawValue)
         role.write(to: &writer)
         for flag in [
-            isPaused, isLeaving, isOrdered, isReady, isStopping, isKilled, isExpected,
+            isPaused, isLeaving, isOrdered, isReady, isStopping, isKilled, isExpected, wasStopped,
             wasTerminated, isPrepared, mustUndo,
         ] {
             writer.write(flag)
@@ -37,6 +37,7 @@ extension ServiceMachine {
         isStopping = try reader.flag()
         isKilled = try reader.flag()
         isExpected = try reader.flag()
+        wasStopped = try reader.flag()
         wasTerminated = try reader.flag()
         isPrepared = try reader.flag()
         mustUndo = try reader.flag()

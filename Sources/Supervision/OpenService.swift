@@ -16,6 +16,8 @@ final class OpenService {
     private var trouble = Errno(0)
     private var isAnnounced = false
     private var problems: [DefinitionProblem] = []
+    /// Whether its `down`, if there is one, means that it is not to be started by itself: a one-shot's may be a program.
+    private(set) var isDownFile = false
     /// What it has besides, if its directory asks for more than `run`.
     private(set) var extras: ServiceExtras?
 
@@ -45,7 +47,9 @@ final class OpenService {
 
     /// What the directory asks for; nil for nothing but `run`. What is wrong with it is said once.
     func readDefinition(_ messages: Messages) -> ServiceDefinition? {
-        let (definition, found) = DefinitionReader.read(Directory(directory.place), name: name)
+        let reader = DefinitionReader(Directory(directory.place), name: name)
+        let (definition, found) = (reader.definition, reader.problems)
+        isDownFile = reader.isDown
         for problem in found where !problems.contains(problem) {
             messages.warning(problem.description)
         }

@@ -164,7 +164,8 @@ final class Performer {
             }
             while services.count <= id.index { services.append(nil) }
             services[id.index] = service
-            return .opened(id, isDown: isDown, define(id))
+            let definition = define(id)
+            return .opened(id, isDown: isDown && service.isDownFile, definition)
         } catch {
             return .notOpened(id, Complaint(error))
         }

@@ -57,6 +57,8 @@ public final class Supervisor {
     private let signals: SignalDescriptor
     private var ready: [EventLoop.Event] = []
     private var isWatchMuted = false
+    /// Processes that services named as their main ones, but that are still somebody else's children.
+    private var heirs: [ServiceID: ProcessID] = [:]
     private var end: End?
     /// True at first: what this process was before an exec may have left children behind.
     private var mayHaveDead = true
@@ -229,6 +231,7 @@ public final class Supervisor {
             case .ended(let pid, let status):
                 let error = performer.startError(of: pid)
                 if let id = performer.prober.noteDeath(of: pid, status.raw) { take(.ready(id)) }
+                installHeir(of: pid)
                 let ranOutOfMemory = hasRunOutOfMemory(pid, status)
                 take(
                     .died(
@@ -322,6 +325,15 @@ extension Supervisor {
         }
     }
 
+    /// Lets the process that a service named go on in the place of the one that ends. It has to be a child of this
+    /// process by now, so that its end is seen: the parent that it had is gone.
+    private func installHeir(of pid: ProcessID) {
+        guard let id = conductor.service(of: pid), let heir = heirs.removeValue(forKey: id),
+            ProcessTable.parent(of: heir) == CurrentProcess.id
+        else { return }
+        take(.said(id, .mainProcess(heir)))
+    }
+
     /// Keeps the descriptors that a service leaves for its next start.
     private func keep(
         _ descriptors: inout ReceivedDescriptors, _ message: NotifyMessage, _ id: ServiceID,
@@ -347,7 +359,7 @@ extension Supervisor {
         if message.isBarrier { return [] }
         var events: [Event] = []
         if let pid = message.mainPID, ProcessTable.isDescendant(pid, of: conductor.process(of: id)) {
-            events.append(.said(id, .mainProcess(pid)))
+            heirs[id] = pid
         }
         if let period = message.watchdogInterval { events.append(.said(id, .watchdogPeriod(period))) }
         if let time = message.timeExtension { events.append(.said(id, .extended(time))) }

@@ -332,3 +332,64 @@ class TestTheProgram:
         for line in lines:
             assert re.match(r"s\d+/[\w.-]+(:\d+)?: ", line), line
             assert line.isprintable(), line
+
+
+def settings_of_tables(text):
+    """The lines of settings in the right columns of a document's tables."""
+    names = re.findall(r"^\.It Ic ([\w-]+)", (ROOT / "man/servicedir.5").read_text(), re.M)
+    for row in re.findall(r"^\| (?!you had|---)(.*) \|$", text, re.M):
+        for code in re.findall(r"`([^`]+)`", row.rpartition(" | ")[2]):
+            if code.split()[0] in names:
+                yield row, code
+
+
+class TestDocuments:
+    """Every example of settings is one that nothing is wrong with."""
+
+    def check(self, scan, settings):
+        """A service with these settings, and all that they name."""
+        for name in ("db", "cache", "web", "alarm", "prepare"):
+            lay(scan / name)
+        (lay(scan / "x", settings) / "env").mkdir()
+        write(scan / "x/data/check", "#!/bin/sh\n", 0o755)
+        assert found(scan) == []
+
+    @pytest.mark.parametrize("name", ["from-s6.md", "from-supervisord.md"])
+    def test_tables(self, tmp_path, name):
+        rows = {}
+        for row, code in settings_of_tables((ROOT / "docs" / name).read_text()):
+            rows.setdefault(row, []).append(code)
+        assert len(rows) >= 15
+        for number, (row, codes) in enumerate(rows.items()):
+            # What goes with nothing by itself.
+            if "ready-timeout" in row or "type bundle" in row:
+                codes = ["\n".join(codes)]
+            for place, code in enumerate(codes):
+                code = {"up-timeout 10s": "type oneshot\n", "down-timeout 10s": "type oneshot\n"}.get(code, "") + code
+                scan = tmp_path / f"{number}-{place}"
+                scan.mkdir(mode=0o755)
+                self.check(scan, code)
+
+    @pytest.mark.parametrize("name", ["docs/from-s6.md", "docs/from-supervisord.md", "man/servicedir.5"])
+    def test_files(self, tmp_path, name):
+        text = (ROOT / name).read_text()
+        examples = re.findall(r"^```settings\n(.*?)^```", text, re.M | re.S) + re.findall(
+            r"^(# settings of .*?)^\.Ed", text, re.M | re.S)
+        assert examples
+        for number, example in enumerate(examples):
+            scan = tmp_path / str(number)
+            scan.mkdir(mode=0o755)
+            self.check(scan, example)
+
+    def test_the_manual_has_every_setting(self):
+        page = (ROOT / "man/servicedir.5").read_text()
+        source = (ROOT / "Sources/Services/SettingName.swift").read_text()
+        words = re.search(r'WordList\(\s+"""(.*?)"""', source, re.S)[1].replace("\\", "").split()
+        assert set(re.findall(r"^\.It Ic ([\w-]+)", page, re.M)) == set(words)
+
+    def test_the_manual_has_every_file(self):
+        page = (ROOT / "man/servicedir.5").read_text()
+        source = (ROOT / "Sources/ServiceFiles/Definitions/DefinitionFile.swift").read_text()
+        words = re.search(r'WordList\(\s+"""(.*?)"""', source, re.S)[1].replace("\\", "").split()
+        named = {name for line in re.findall(r"^\.It Pa (.*)", page, re.M) for name in line.split(" , ")}
+        assert set(words) - {"settings"} == named - {"log", "supervise"}

@@ -14,6 +14,7 @@ private let targets: [Target] =
     PolicyFormat.allCases.map { format in Target(name: format.rawValue) { format.take($0) } }
     + NetworkFormat.allCases.map { format in Target(name: format.rawValue) { format.take($0) } }
     + LogFormat.allCases.map { format in Target(name: format.rawValue) { format.take($0) } }
+    + DefinitionFormat.allCases.map { format in Target(name: format.rawValue) { format.take($0) } }
 
 private let target: Target = {
     let name = ProcessInfo.processInfo.environment["FUZZ_FORMAT"]

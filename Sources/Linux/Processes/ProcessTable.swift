@@ -47,14 +47,19 @@ public struct ProcessTable {
         }
     }
 
+    /// The parent of a process, by what /proc says; 0 when it is gone.
+    public static func parent(of pid: ProcessID) -> ProcessID {
+        do throws(SystemError) {
+            return links(in: try contents(of: "/proc/\(pid)/stat", limit: 4096)).parent
+        } catch { return 0 }
+    }
+
     /// Whether a process is below another one, by what /proc says of each on the way up.
     public static func isDescendant(_ pid: ProcessID, of ancestor: ProcessID) -> Bool {
         var next = pid
         for _ in 0..<64 where next > 1 {
             if next == ancestor { return true }
-            do throws(SystemError) {
-                next = links(in: try contents(of: "/proc/\(next)/stat", limit: 4096)).parent
-            } catch { return false }
+            next = parent(of: next)
         }
         return false
     }

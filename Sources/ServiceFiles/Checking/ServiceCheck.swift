@@ -118,7 +118,7 @@ public struct ServiceCheck {
     // MARK: Dependencies
 
     private mutating func checkGraph() {
-        let graph = DependencyGraph(services.mapValues(\.definition))
+        let graph = DependencyGraph(services.mapValues { $0.definition })
         for problem in graph.problems where asked.contains(problem.name) {
             guard let (file, line) = services[problem.name]?.source(of: problem) else { continue }
             problems.append(DefinitionProblem(file: file, line: line, text: problem.text))
