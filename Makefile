@@ -8,7 +8,7 @@ STATIC = swift build -c release --traits Static --toolset build/toolset.json \
 	--scratch-path .build-static --experimental-lto-mode full --explicit-target-dependency-import-check error
 PYTEST = /usr/bin/python3 -m pytest -q -p no:cacheprovider --import-mode=importlib
 
-.PHONY: all build test lint unit end-to-end differential container fuzzer fuzz soak mutants bench demo install clean
+.PHONY: all build test lint unit end-to-end differential container fuzzer fuzz soak mutants bench demo vm machine install clean
 
 all: build
 
@@ -50,6 +50,10 @@ container: build
 	Scripts/install-packages container
 	$(PYTEST) Tests/Container
 
+machine: build
+	Scripts/install-packages vm
+	$(PYTEST) Tests/VM
+
 fuzzer:
 	Scripts/install-packages build
 	FUZZ=1 swift build -c release --product fuzz --scratch-path .build-fuzz --sanitize=fuzzer \
@@ -75,6 +79,10 @@ bench: build
 demo: build
 	Scripts/install-packages demo
 	Scripts/demo $(ARGS)
+
+vm: build
+	Scripts/install-packages vm
+	Scripts/vm $(ARGS)
 
 install: build
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 \

@@ -80,6 +80,19 @@ static long place_descriptors(const int *descriptors, int count)
 
 int cl_close_from(unsigned first) { return (int)syscall(SYS_close_range, first, ~0U, 0); }
 
+/* The other one's source must not be overwritten before it is placed. */
+static long place_all_descriptors(struct cl_spawn_request *spawn)
+{
+    long source = spawn->other_source, error;
+    if (source >= 0 && source < spawn->descriptor_count &&
+        (error = source = call(SYS_fcntl, source, F_DUPFD_CLOEXEC, spawn->descriptor_count, 0)) < 0)
+        return error;
+    if ((error = place_descriptors(spawn->descriptors, spawn->descriptor_count)) < 0 || source < 0)
+        return error;
+    return source == spawn->other_target ? call(SYS_fcntl, source, F_SETFD, 0, 0)
+                                         : call(SYS_dup3, source, spawn->other_target, 0, 0);
+}
+
 static void announce(const char *text, int length)
 {
     char line[2000], digits[12];
@@ -139,7 +152,7 @@ static long set_up_and_exec(struct cl_spawn_request *spawn)
         (spawn->new_process_group && (error = call(SYS_setpgid, 0, 0, 0, 0)) < 0) ||
         (spawn->terminal >= 0 && (error = take_terminal(spawn->terminal)) < 0) ||
         (spawn->directory >= 0 && (error = call(SYS_fchdir, spawn->directory, 0, 0, 0)) < 0) ||
-        (error = place_descriptors(spawn->descriptors, spawn->descriptor_count)) < 0 ||
+        (error = place_all_descriptors(spawn)) < 0 ||
         (spawn->restore_descriptor_limit &&
          (error = call(SYS_prlimit64, 0, RLIMIT_NOFILE, (long)limits, 0)) < 0))
         return error;

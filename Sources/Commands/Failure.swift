@@ -9,23 +9,42 @@ public struct Failure: Error {
     public let errno: Errno?
     /// 100 for a mistake in how the program was called, 111 for anything that may pass.
     public let exitCode: Int32
-    /// Whether the line is a usage line, `NAME: usage: …`, and not `NAME: fatal: …`.
-    public let isUsage: Bool
+    /// How the line begins.
+    public let form: Form
+
+    /// How the line of a failure begins.
+    public enum Form: Sendable {
+        /// `NAME: fatal: …`.
+        case fatal
+        /// `NAME: usage: …`, daemontools' line about a wrong command line.
+        case usage
+        /// `usage: NAME …` and an empty line, which is runit's.
+        case usageOfRunit
+    }
 
     /// A failure with an optional cause.
     public init(_ text: ByteString, _ errno: Errno? = nil, exitCode: Int32 = 111) {
         self.text = text
         self.errno = errno
         self.exitCode = exitCode
-        isUsage = false
+        form = .fatal
     }
 
     /// A wrong command line; `text` is the synopsis.
     public init(usage text: ByteString, exitCode: Int32 = 100) {
+        self.init(text, .usage, exitCode)
+    }
+
+    /// A wrong command line of a program of runit; `text` is what follows the program's name.
+    public init(usageOfRunit text: ByteString, exitCode: Int32 = 100) {
+        self.init(text, .usageOfRunit, exitCode)
+    }
+
+    private init(_ text: ByteString, _ form: Form, _ exitCode: Int32) {
         self.text = text
         errno = nil
         self.exitCode = exitCode
-        isUsage = true
+        self.form = form
     }
 }
 

@@ -24,9 +24,13 @@ public struct Messages: Sendable {
         return messages
     }
 
-    /// `NAME: fatal: …` or `NAME: usage: …`, for a program about to end.
+    /// What a program about to end says; see `Failure.Form`.
     public func report(_ failure: Failure) {
-        write(failure.isUsage ? "usage" : "fatal", failure.text, failure.errno)
+        switch failure.form {
+        case .fatal: write("fatal", failure.text, failure.errno)
+        case .usage: write("usage", failure.text, failure.errno)
+        case .usageOfRunit: emit("usage: \(program) \(failure.text)", end: "\n\n")
+        }
     }
 
     /// `NAME: warning: …`, for a program that goes on.
@@ -46,8 +50,8 @@ public struct Messages: Sendable {
         }
     }
 
-    private func emit(_ line: ByteString) {
-        let bytes = Array(line.visible.bytes) + [UInt8(ascii: "\n")]
+    private func emit(_ line: ByteString, end: ByteString = "\n") {
+        let bytes = Array(line.visible.bytes + end.bytes)
         // There is nobody to tell of an error.
         do throws(SystemError) {
             if mayWait {

@@ -12,6 +12,8 @@ public struct OptionName<Option: Sendable>: Sendable {
     let word: ByteString
     /// Whether a value follows: `-cVALUE`, `-c VALUE`, `--word=VALUE` or `--word VALUE`.
     let takesValue: Bool
+    /// Whether a value may follow, then as `--word=VALUE` only.
+    let mayTakeValue: Bool
 
     /// `-letter`, an ASCII letter or digit.
     public init(_ letter: Unicode.Scalar, _ option: Option, takesValue: Bool = false) {
@@ -19,23 +21,29 @@ public struct OptionName<Option: Sendable>: Sendable {
         self.letter = letter
         word = ByteString()
         self.takesValue = takesValue
+        mayTakeValue = false
     }
 
     /// `--word`.
-    public init(word: ByteString, _ option: Option, takesValue: Bool = false) {
+    public init(
+        word: ByteString, _ option: Option, takesValue: Bool = false, mayTakeValue: Bool = false
+    ) {
         self.option = option
         letter = nil
         self.word = word
         self.takesValue = takesValue
+        self.mayTakeValue = mayTakeValue
     }
 
     private init(
-        _ option: Option, _ letter: Unicode.Scalar?, _ word: ByteString, _ takesValue: Bool
+        _ option: Option, _ letter: Unicode.Scalar?, _ word: ByteString, _ takesValue: Bool,
+        _ mayTakeValue: Bool
     ) {
         self.option = option
         self.letter = letter
         self.word = word
         self.takesValue = takesValue
+        self.mayTakeValue = mayTakeValue
     }
 
     /// The same name for a case of another enum, for a program that has these options among others;
@@ -44,7 +52,8 @@ public struct OptionName<Option: Sendable>: Sendable {
         -> OptionName<Other>
     {
         OptionName<Other>(
-            transform(option), letter, letter == nil ? "\(prefix)\(word)" : word, takesValue)
+            transform(option), letter, letter == nil ? "\(prefix)\(word)" : word, takesValue,
+            mayTakeValue)
     }
 }
 
@@ -71,8 +80,10 @@ public struct OptionReader<Option: Sendable> {
         parser = OptionParser(
             arguments,
             names.map { name in
-                name.letter.map { .letter($0, takesValue: name.takesValue) }
-                    ?? .word(name.word, takesValue: name.takesValue)
+                if let letter = name.letter { return .letter(letter, takesValue: name.takesValue) }
+                return name.mayTakeValue
+                    ? .wordWithOptionalValue(name.word)
+                    : .word(name.word, takesValue: name.takesValue)
             })
     }
 

@@ -1,5 +1,6 @@
 import Bytes
 import Commands
+import Init
 import Linux
 
 /// The entry point: finds the program by argument zero or one, runs it, and turns what it returns
@@ -13,6 +14,8 @@ public func apusMain(
     for index in 0..<Int(count) {
         if let word = vector[index] { words.append(ByteString(cString: word)) }
     }
+    // Whatever the kernel's command line has for process 1 of a machine, it is no other program.
+    if MachineFacts.isProcessOne(.inherited) { words = ["init"] }
     return run(words, .inherited)
 }
 
@@ -58,6 +61,7 @@ private func stage(_ invocation: Invocation) -> (Program, [ByteString])? {
 private func select(_ words: [ByteString]) -> (Program, [ByteString])? {
     guard let name = words.first?.lastComponent else { return nil }
     if let program = Program.named(name) { return (program, words) }
+    if isInitScript, let program = Program.named("sv") { return (program, words) }
     if words.count > 1 {
         if let program = Program.named(words[1]) { return (program, Array(words.dropFirst())) }
         // A step of an image's build is process 1 too.
@@ -69,12 +73,27 @@ private func select(_ words: [ByteString]) -> (Program, [ByteString])? {
     return nil
 }
 
+/// Whether this process was executed by way of a link to `sv`, under another name: an init script for runit.
+private var isInitScript: Bool {
+    guard var path = CurrentProcess.executedPath else { return false }
+    // The links that the kernel follows: path_resolution(7).
+    for _ in 0..<40 {
+        do throws(SystemError) {
+            let target = try readLink(path)
+            let directory = path.bytes.dropLast(path.lastComponent.count)
+            path = target.hasPrefix("/") ? target : "\(ByteString(directory))\(target)"
+        } catch { return false }
+        if path.lastComponent == "sv" { return true }
+    }
+    return false
+}
+
 /// Replaces this process; returns only why that failed.
 private func exec(_ invocation: Invocation) -> Failure {
     do { try invocation.execute() } catch {
         guard let cause = explain(execFailure: error.errno, of: invocation) else {
-            return error.explained("unable to run \(invocation.program)")
+            return error.explained("\(invocation.complaint)\(invocation.program)")
         }
-        return error.explained("unable to run \(invocation.program): \(cause)")
+        return error.explained("\(invocation.complaint)\(invocation.program): \(cause)")
     }
 }

@@ -5,6 +5,9 @@ import Linux
 
 /// init(8): process 1, or the same under any other process id.
 func initialize(_ call: Call) throws(Failure) -> Outcome {
+    if MachineFacts.isProcessOne(call.environment) {
+        MachineInit(call.messages).run(call.environment)
+    }
     do throws(SystemError) { try Init.holdSignals() } catch {
         throw error.explained("unable to block signals")
     }

@@ -57,6 +57,7 @@ struct Program: Sendable {
     static let all: InlineArray<_, Program> = [
         Program("addcr", "put a CR before every line feed", addcr),
         Program(stage: "argv0", "run a program under another name", argv0),
+        Program(stage: "chpst", "run a program with a changed process state", chpst),
         Program("date@", "show a host's time", dateAt),
         Program("delcr", "take the CR out before every line feed", delcr),
         Program(stage: "envdir", "run a program with variables from a directory", envdir),
@@ -67,6 +68,7 @@ struct Program: Sendable {
         Program("fghack", "run a daemon that puts itself in the background", fghack),
         Program("finger@", "show what a finger server says", fingerAt),
         Program("fixcrio", "run a program with CR LF on its input and output", fixcrio),
+        Program("halt", "stop the machine, with the power on", longOptions: true, halt),
         Program("http@", "show a page of a web server", httpAt),
         Program(
             "init", "process 1: services, orphans, a main command", longOptions: true, initialize),
@@ -74,9 +76,13 @@ struct Program: Sendable {
         Program("mconnect-io", "pass lines to and from a mail server", mconnectIO),
         Program("multilog", "log lines to rotated directories", longOptions: true, multilog),
         Program(stage: "pgrphack", "run a program in a session of its own", pgrphack),
+        Program("poweroff", "stop the machine and switch it off", longOptions: true, poweroff),
         Program("rblsmtpd", "refuse mail from clients that lists warn of", rblsmtpd),
         Program("readproctitle", "show what is read in the process title", readproctitle),
+        Program("reboot", "stop the machine and start it again", longOptions: true, reboot),
         Program("recordio", "show what a program reads and writes", recordio),
+        Program("runsv", "supervise a service and its logger as runit does", runsv),
+        Program("runsvdir", "supervise the services of a directory as runit does", runsvdir),
         Program(
             stage: "seccomp", "run a program with system calls forbidden", longOptions: true,
             seccomp),
@@ -87,17 +93,21 @@ struct Program: Sendable {
             stage: "setcaps", "run a program with fewer capabilities", longOptions: true, setcaps),
         Program(stage: "setlock", "run a program with a file locked", setlock),
         Program(stage: "setuidgid", "run a program as an account", longOptions: true, setuidgid),
+        Program("shutdown", "stop the machine now or later", longOptions: true, shutdown),
         Program(
             stage: "softlimit", "run a program with soft resource limits", longOptions: true,
             softlimit),
         Program("supervise", "supervise a service", supervise),
+        Program("sv", "control services as runit does", sv),
         Program("svc", "control supervised services", svc),
         Program("svcheck", "check service directories", longOptions: true, svcheck),
+        Program("svlogd", "log lines to rotated directories as runit does", svlogd),
         Program("svls", "list services, and how they are confined", longOptions: true, svls),
         Program("svok", "tell whether a service is supervised", svok),
         Program("svscan", "supervise the services of a directory", svscan),
         Program("svscanboot", "start svscan, with its errors in a process title", svscanboot),
         Program("svstat", "print the state of services", svstat),
+        Program("svwait", "wait until services are up, ready or down", svwait),
         Program("tai64n", "stamp each line with the time", tai64n),
         Program("tai64nlocal", "turn stamps into local time", tai64nlocal),
         Program("tcpcat", "print what a server sends", tcpcat),
@@ -107,6 +117,7 @@ struct Program: Sendable {
         Program(
             "tcpserver", "accept connections and start a program for each", longOptions: true,
             tcpserver),
+        Program("telinit", "change the runlevel", telinit),
         Program("who@", "show who is on a host", whoAt),
     ]
 }

@@ -10,7 +10,7 @@ func readproctitle(_ call: Call) throws(Failure) -> Outcome {
     for index in last.memory.indices { last.memory[index] = UInt8(ascii: ".") }
     if last.memory.count < 5 { return .exit(100) }
     // The first three dots stay: there was more.
-    let window = UnsafeMutableRawBufferPointer(rebasing: last.memory[3...])
+    let window = TitleWindow(last, from: 3)
     var block = [UInt8](repeating: 0, count: 4096)
     while true {
         do throws(SystemError) {
@@ -19,16 +19,9 @@ func readproctitle(_ call: Call) throws(Failure) -> Outcome {
                 try read(Standard.input, into: UnsafeMutableRawBufferPointer(buffer))
             }
             if count == 0 { return .exit(0) }
-            scroll(block[..<count].filter { $0 != 0 }, into: window)
+            window.scroll(block[..<count])
         } catch {
             return .exit(111)
         }
     }
-}
-
-private func scroll(_ bytes: [UInt8], into window: UnsafeMutableRawBufferPointer) {
-    let added = bytes.suffix(window.count)
-    let kept = window.count - added.count
-    for index in 0..<kept { window[index] = window[index + added.count] }
-    for (index, byte) in added.enumerated() { window[kept + index] = byte }
 }

@@ -24,7 +24,7 @@ func setlock(_ call: Call) throws(Failure) -> Outcome {
     guard let path = words.first, words.count > 1 else { throw usage }
     var invocation = Invocation(command: words.dropFirst(), environment: call.environment)
     let held: HeldLock
-    do throws(Failure) { held = try HeldLock(path, wait: wait) } catch {
+    do throws(Failure) { held = try HeldLock(path, wait: wait, ("", "")) } catch {
         if isQuiet { return .exit(0) }
         throw error
     }
@@ -55,32 +55,6 @@ private enum SetlockOption {
     }
 }
 
-/// A lock, for as long as the descriptor is open, here or in a program that got it.
-private struct HeldLock: ~Copyable {
-    private let file: Descriptor
-    /// Whether somebody else had the lock.
-    let hasWaited: Bool
-
-    init(_ path: ByteString, wait: Bool) throws(Failure) {
-        let file: Descriptor
-        do throws(SystemError) { file = try openFile(path, .append) } catch {
-            throw error.explained("unable to open \(path)")
-        }
-        do throws(SystemError) { hasWaited = try lock(file, orWait: wait) } catch {
-            throw error.explained("unable to lock \(path)")
-        }
-        self.file = file
-    }
-
-    /// Leaves it to the program that this process becomes.
-    consuming func handDown(_ path: ByteString) throws(Failure) {
-        do throws(SystemError) { try file.keepOnExec() } catch {
-            throw error.explained("unable to lock \(path)")
-        }
-        _ = file.release()
-    }
-}
-
 /// Runs the child and exits as it did, while this process keeps the lock. Signals are passed on.
 private func run(_ invocation: Invocation) throws(Failure) -> Outcome {
     var signals = SignalSet(.child, .alarm, .hangup, .terminate, .user1, .user2, .continue)
@@ -108,15 +82,4 @@ private func run(_ invocation: Invocation) throws(Failure) -> Outcome {
             }
         }
     } catch { throw error.explained("unable to run \(invocation.program)") }
-}
-
-private func lock(_ file: borrowing Descriptor, orWait wait: Bool) throws(SystemError) -> Bool {
-    do throws(SystemError) {
-        try lock(file, wait: false)
-        return false
-    } catch {
-        if !wait || error.errno != .again { throw error }
-    }
-    try lock(file, wait: true)
-    return true
 }

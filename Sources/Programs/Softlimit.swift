@@ -50,7 +50,11 @@ private enum SoftlimitOption {
 
 /// `=` or digits and nothing else. No digits at all are zero, and too many wrap, as ever.
 private func softLimit(_ text: ByteString) -> LimitChange? {
-    if text == "=" { return .softToHard }
+    text == "=" ? .softToHard : softLimit(digits: text)
+}
+
+/// The soft limit that `text` is: digits and nothing else, as above.
+func softLimit(digits text: ByteString) -> LimitChange? {
     let (value, length) = scanDecimal(text.bytes)
     return length == text.count ? .soft(UInt64(value)) : nil
 }

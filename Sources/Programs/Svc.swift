@@ -1,5 +1,6 @@
 import Bytes
 import Commands
+import Formats
 import Linux
 import ServiceFiles
 import Services
@@ -7,58 +8,121 @@ import Supervision
 
 /// svc(8): sends commands to supervised services.
 func svc(_ call: Call) throws(Failure) -> Outcome {
-    let names = Command.allCases.map { OptionName(Unicode.Scalar($0.rawValue), $0) }
+    let names =
+        Command.allCases.map { OptionName(Unicode.Scalar($0.rawValue), SvcOption.command($0)) }
+        + [OptionName(word: "wait", .wait, mayTakeValue: true)]
     var options = OptionReader(call.arguments, names, call.messages)
-    var commands: [UInt8] = []
+    var commands: [Command] = []
+    var patience: WaitPatience?
     while let result = options.next() {
-        guard case .option(let command, _) = result else { return try usage() }
-        if !commands.contains(command.rawValue) { commands.append(command.rawValue) }
+        switch result {
+        case .option(.command(let command), _):
+            if !commands.contains(command) { commands.append(command) }
+        case .option(.wait, let value): patience = try WaitPatience(value)
+        case .wrong: return try usage()
+        }
     }
     let start: Descriptor
     do throws(SystemError) { start = try openFile(".", .read) } catch {
         throw error.explained("unable to open current directory")
     }
-    for directory in call.arguments.dropFirst(options.operands) {
-        send(commands, to: directory, call.messages)
+    let scan = ServiceNames(call.environment)
+    var sender = CommandSender(commands: commands, messages: call.messages)
+    for name in call.arguments.dropFirst(options.operands) {
+        let directory = scan.directory(of: name)
+        if patience != nil { sender.watch(name, in: directory) }
+        sender.send(to: directory)
         do throws(SystemError) { try changeDirectory(to: start) } catch {
             throw error.explained("unable to set directory")
         }
     }
-    return .exit(0)
+    guard let patience else { return .exit(0) }
+    let code = try sender.wait(patience)
+    return .exit(sender.hasFailed ? 111 : code)
 }
 
-/// How long a supervisor may leave its FIFO full, in milliseconds. One that works needs none of it.
-private let patience: UInt64 = 5000
+private enum SvcOption {
+    /// Send this.
+    case command(Command)
+    /// Wait until it has had its effect.
+    case wait
+}
 
-private func send(_ commands: [UInt8], to directory: ByteString, _ messages: Messages) {
-    do throws(SystemError) { try changeDirectory(directory) } catch {
-        messages.warning("unable to chdir to \(directory)", error.errno)
-        return
+/// Sends commands to one service after another, from its directory.
+private struct CommandSender {
+    /// How long a supervisor may leave its FIFO full, in milliseconds. One that works needs none of it.
+    private static let patience: UInt64 = 5000
+
+    let commands: [Command]
+    let messages: Messages
+    /// Whether one could not be reached.
+    private(set) var hasFailed = false
+    private var services: [WatchedService] = []
+    private var expectations: [Expectation] = []
+
+    init(commands: [Command], messages: Messages) {
+        self.commands = commands
+        self.messages = messages
     }
-    let control: Descriptor
-    do throws(SystemError) {
-        control = try SuperviseDirectory(of: .current).openCommands()
-    } catch {
-        if error.errno == .noReader {
-            messages.warning("unable to control \(directory): supervise not running")
-        } else {
-            messages.warning("unable to control \(directory)", error.errno)
-        }
-        return
-    }
-    do throws(SystemError) {
-        // The service may stop being supervised while it is written to. What this process becomes, or
-        // starts, is to have the signal as it was.
-        let wasIgnored = try setDisposition(.pipe, ignored: true)
-        let deadline = Instant.now.advanced(milliseconds: patience)
+
+    /// Notes how a service is before it is sent anything. What is wrong with it is told when it is.
+    mutating func watch(_ name: ByteString, in directory: ByteString) {
         do throws(SystemError) {
-            try ServiceFiles.send(commands, to: control, until: deadline)
+            let service = try WatchedService(name: name, path: directory)
+            guard let record = try service.record() else { return }
+            services.append(service)
+            expectations.append(Expectation(of: commands, before: record))
         } catch {
-            messages.warning("error writing commands to \(directory)", error.errno)
+            if error.errno != .noReader && error.errno != .noEntry {
+                fail("unable to read the status of \(directory)", error.errno)
+            }
         }
-        try setDisposition(.pipe, ignored: wasIgnored)
-    } catch {
-        messages.warning("unable to set the disposition of SIGPIPE", error.errno)
+    }
+
+    mutating func send(to directory: ByteString) {
+        do throws(SystemError) { try changeDirectory(directory) } catch {
+            return fail("unable to chdir to \(directory)", error.errno)
+        }
+        let control: Descriptor
+        do throws(SystemError) {
+            control = try SuperviseDirectory(of: .current).openCommands()
+        } catch {
+            if error.errno == .noReader {
+                return fail("unable to control \(directory): supervise not running")
+            }
+            return fail("unable to control \(directory)", error.errno)
+        }
+        do throws(SystemError) {
+            // The service may stop being supervised while it is written to. What this process becomes, or
+            // starts, is to have the signal as it was.
+            let wasIgnored = try setDisposition(.pipe, ignored: true)
+            let deadline = Instant.now.advanced(milliseconds: CommandSender.patience)
+            do throws(SystemError) {
+                try ServiceFiles.send(commands.map { $0.rawValue }, to: control, until: deadline)
+            } catch {
+                fail("error writing commands to \(directory)", error.errno)
+            }
+            try setDisposition(.pipe, ignored: wasIgnored)
+        } catch {
+            fail("unable to set the disposition of SIGPIPE", error.errno)
+        }
+    }
+
+    private mutating func fail(_ text: ByteString, _ errno: Errno? = nil) {
+        hasFailed = true
+        messages.warning(text, errno)
+    }
+
+    /// Waits until the commands have had their effect; returns the exit code.
+    func wait(_ patience: WaitPatience) throws(Failure) -> Int32 {
+        let wait = ServiceWait(services)
+        return try patience.exitCode(of: services, isAny: false, messages) {
+            (deadline) throws(SystemError) in
+            try wait.verdicts(isAny: false, until: deadline) {
+                (service, place) throws(SystemError) in
+                expectations[place].verdict(on: try service.record())
+            }
+        }
     }
 }
 

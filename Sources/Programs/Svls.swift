@@ -5,47 +5,78 @@ import Formats
 import Linux
 import ServiceFiles
 
-/// svls(8): lists the services of a scan directory, or says how they are confined.
+/// svls(8): lists services, checks them, or says how they are confined.
 func svls(_ call: Call) throws(Failure) -> Outcome {
-    let usage = Failure(usage: "svls [ -c ] [ directory ]")
-    var showsConfinement = false
-    let names = [
-        OptionName("c", SvlsOption.confinement), OptionName(word: "confinement", .confinement),
-    ]
-    var reader = OptionReader(call.arguments, names, call.messages)
+    let usage = Failure(
+        usage: "svls [ -c | --json | --check[=seconds] ] [ directory | service ... ]")
+    var form = SvlsForm.table
+    var reader = OptionReader(call.arguments, SvlsForm.names, call.messages)
     while let result = reader.next() {
-        guard case .option(.confinement, _) = result else { throw usage }
-        showsConfinement = true
+        guard case .option(var option, let value) = result, case .table = form else { throw usage }
+        if case .check = option, !value.isEmpty {
+            guard let milliseconds = parseTimeSpan(value) else { throw usage }
+            option = .check(seconds: milliseconds / 1000)
+        }
+        form = option
     }
-    if call.arguments.count > reader.operands + 1 { throw usage }
-    let services = try ServiceTable(of: call.operand(reader.operands, else: "/service"))
-    var code: Int32 = 0
-    let text = showsConfinement ? try confinement(of: services, &code) : services.text
-    try writeOutput(Array(text.bytes))
+    let list = try ServiceList(Array(call.arguments.dropFirst(reader.operands)), call.environment)
+    var code: Int32 = list.isChosen ? list.reports.reduce(0) { worse($0, $1.exitCode) } : 0
+    switch form {
+    case .table: try writeOutput(Array(table(of: list.reports).bytes))
+    case .json: try writeOutput(json(of: list.reports))
+    case .check(let seconds): code = check(list, seconds, call.messages)
+    case .confinement:
+        code = 0
+        try writeOutput(Array(try confinement(of: list.reports, &code).bytes))
+    }
     return .exit(code)
 }
 
-private enum SvlsOption {
-    /// Show how services are confined.
+/// What svls shows.
+private enum SvlsForm {
+    /// A line for each service.
+    case table
+    /// How services are confined.
     case confinement
+    /// An array of JSON.
+    case json
+    /// Nothing, as long as they are ready for so long.
+    case check(seconds: UInt64)
+
+    static let names: [OptionName<SvlsForm>] = [
+        OptionName("c", .confinement), OptionName(word: "confinement", .confinement),
+        OptionName(word: "json", .json),
+        OptionName(word: "check", .check(seconds: 0), mayTakeValue: true),
+    ]
 }
 
-/// A row of four words for each service, after one of headings: its name, state, process and for how
-/// many seconds; `-` for what there is not.
-private struct ServiceTable {
-    static let columns = 4
+/// The services that svls was asked for.
+private struct ServiceList {
+    private(set) var reports: [ServiceReport] = []
+    /// Whether they were named, and are not just all there are.
+    let isChosen: Bool
 
-    private(set) var words = ByteString("service state pid seconds").parts(
-        separatedBy: UInt8(ascii: " "))
+    /// Those named, or those of a scan directory. One word that is a directory and no service is a scan directory.
+    init(_ words: [ByteString], _ environment: Environment) throws(Failure) {
+        let names = ServiceNames(environment)
+        let isListing = words.isEmpty || words.count == 1 && isScanDirectory(words[0])
+        isChosen = !isListing
+        if isListing {
+            try list(words.first ?? names.scanDirectory)
+        } else {
+            reports = words.map { ServiceReport(name: $0, path: names.directory(of: $0)) }
+        }
+    }
 
     /// The services in a scan directory, each followed by its logger, by name.
-    init(of path: ByteString) throws(Failure) {
+    private mutating func list(_ path: ByteString) throws(Failure) {
         do throws(SystemError) {
             let place = try openFile(path, .place)
-            var names = try entries(of: ".", in: Directory(place))
+            let directory = Directory(place)
+            var names = try entries(of: ".", in: directory)
             names.sortByBytes()
             for name in names where !name.hasPrefix(".") {
-                if add(name, in: Directory(place)) { _ = add("\(name)/log", in: Directory(place)) }
+                if add(name, in: directory) { _ = add("\(name)/log", in: directory) }
             }
         } catch { throw error.explained("unable to read directory \(path)") }
     }
@@ -53,47 +84,90 @@ private struct ServiceTable {
     /// Adds the service in a directory; false when there is none. What cannot be told is shown as a
     /// service with its error.
     private mutating func add(_ name: ByteString, in place: Directory) -> Bool {
-        var state: ByteString = "unsupervised"
-        var pid: ByteString = "-"
-        var seconds = pid
         do throws(SystemError) {
             if !(try status(of: name, in: place).isDirectory) { return false }
         } catch { if error.errno == .noEntry { return false } }
-        do throws(SystemError) {
-            let directory = try openFile(name, .place, in: place)
-            let supervise = try SuperviseDirectory(of: Directory(directory))
-            if try supervise.isSupervised() {
-                let file = try supervise.openStatus()
-                if let status = try StatusRecord(readFrom: file) {
-                    state = status.pid == 0 ? "down" : status.isPaused ? "paused" : "up"
-                    if status.pid != 0 { pid = "\(status.pid)" }
-                    seconds = "\(age(of: status))"
-                } else {
-                    state = "bad status"
-                }
-            }
-        } catch { if error.errno != .noEntry { state = ByteString(error.errno.text) } }
-        words += [name.visible, state, pid, seconds]
+        reports.append(ServiceReport(name: name, path: name, in: place))
         return true
     }
+}
 
-    /// In columns: words to the left, numbers to the right.
-    var text: ByteString {
-        var widths = [0, 0, 0, 0]
-        for index in words.indices {
-            let column = index % ServiceTable.columns
-            widths[column] = max(widths[column], words[index].count)
+/// Whether a word means a scan directory: there is nothing in it that only services have. A path that leads nowhere does,
+/// so that its error is told.
+private func isScanDirectory(_ path: ByteString) -> Bool {
+    let marks: [ByteString] = ["run", "supervise", "up", "type", "start"]
+    do throws(SystemError) {
+        if try !status(of: path).isDirectory { return ServiceNames.isPath(path) }
+        for mark in marks where try exists("\(path)/\(mark)") { return false }
+        return true
+    } catch { return ServiceNames.isPath(path) }
+}
+
+/// Of two exit codes the one that tells of the worse: 4, then 1, then 3.
+private func worse(_ one: Int32, _ other: Int32) -> Int32 {
+    let order: [Int32] = [0, 3, 1, 4]
+    return (order.firstIndex(of: one) ?? 0) > (order.firstIndex(of: other) ?? 0) ? one : other
+}
+
+/// Complains about each that has not been ready for so long. Those that were not named need not be up unless they are
+/// wanted up.
+private func check(_ list: ServiceList, _ seconds: UInt64, _ messages: Messages) -> Int32 {
+    let clock = wallClock()
+    let now = TAI64N(unixSeconds: clock.seconds, nanoseconds: clock.nanoseconds)
+    var code: Int32 = 0
+    for report in list.reports {
+        if !list.isChosen, let record = report.record, record.want != StatusRecord.wantsUp {
+            continue
         }
-        var text = ByteString()
-        for index in words.indices {
-            let column = index % ServiceTable.columns
-            if column >= 2 { text.pad(widths[column] - words[index].count) }
-            text.append(words[index])
-            if column < 2 { text.pad(widths[column] - words[index].count) }
-            text.append(column == 3 ? "\n" : "  ")
+        if let complaint = report.complaint(readyFor: seconds, at: now) {
+            messages.line("\(report.name): \(complaint)")
+            code = 1
         }
-        return text
     }
+    return code
+}
+
+private func json(of reports: [ServiceReport]) -> [UInt8] {
+    var text: [UInt8] = [UInt8(ascii: "[")]
+    for (index, report) in reports.enumerated() {
+        text.append(index == 0 ? "\n" : ",\n")
+        text += report.json.bytes
+    }
+    text.append("\n]\n")
+    return text
+}
+
+// MARK: - Table
+
+/// In columns, below their headings: name and state to the left, process and seconds to the right; `-` for what there
+/// is not.
+private func table(of reports: [ServiceReport]) -> ByteString {
+    let columns = 4
+    var words = ByteString("service state pid seconds").parts(separatedBy: UInt8(ascii: " "))
+    for report in reports {
+        words += [report.name.visible, report.state, report.process, report.seconds]
+    }
+    var widths = [Int](repeating: 0, count: columns)
+    for index in words.indices {
+        widths[index % columns] = max(widths[index % columns], words[index].count)
+    }
+    var text = ByteString()
+    for index in words.indices {
+        let column = index % columns
+        if column >= 2 { text.pad(widths[column] - words[index].count) }
+        text.append(words[index])
+        if column < 2 { text.pad(widths[column] - words[index].count) }
+        text.append(column == 3 ? "\n" : "  ")
+    }
+    return text
+}
+
+extension ServiceReport {
+    fileprivate var process: ByteString {
+        record.flatMap { $0.pid == 0 ? nil : "\($0.pid)" as ByteString } ?? "-"
+    }
+
+    fileprivate var seconds: ByteString { record.map { "\(age(of: $0))" } ?? "-" }
 }
 
 extension ByteString {
@@ -103,24 +177,22 @@ extension ByteString {
     }
 }
 
-private func confinement(of services: ServiceTable, _ code: inout Int32) throws(Failure)
+// MARK: - Confinement
+
+private func confinement(of reports: [ServiceReport], _ code: inout Int32) throws(Failure)
     -> ByteString
 {
     let own = try ProcessFacts("self")
     var text = ByteString()
-    var row = ServiceTable.columns
-    while row < services.words.count {
-        let (name, state, pid) = (
-            services.words[row], services.words[row + 1], services.words[row + 2]
-        )
-        row += ServiceTable.columns
-        if pid == "-" {
-            text.append("\(name): \(state)\n")
+    for report in reports {
+        let name = report.name.visible
+        if report.process == "-" {
+            text.append("\(name): \(report.state)\n")
             continue
         }
         do throws(Failure) {
-            let facts = try ProcessFacts(pid)
-            text.append("\(name): \(facts.described(pid, comparedTo: own))")
+            let facts = try ProcessFacts(report.process)
+            text.append("\(name): \(facts.described(report.process, comparedTo: own))")
         } catch {
             code = 111
             text.append("\(name): \(error.text): \(error.errno?.text ?? "")\n")

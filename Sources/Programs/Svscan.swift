@@ -21,16 +21,20 @@ let svscanStop = Conductor.Configuration(
 /// Supervises until there is nothing more to do. From a terminal svscan and supervise can be suspended, and be ended
 /// by SIGQUIT without their services; other signals that nobody would send do no harm.
 func supervise(
-    _ call: Call, _ conductor: Conductor.Configuration, scanDirectory: ByteString?
+    _ call: Call, _ conductor: Conductor.Configuration, scanDirectory: ByteString?,
+    as name: ByteString? = nil, newSession: Bool = false,
+    meaning: @escaping (Signal) -> [Event] = svscanEvents
 ) throws(Failure) -> Outcome {
     let left = SignalSet(.quit, .terminalStop, .terminalInput, .terminalOutput).union(.faults)
     var configuration = Supervisor.Configuration(
-        conductor, environment: call.environment, meaning: events)
+        conductor, environment: call.environment, meaning: meaning)
+    configuration.newSession = newSession
     configuration.scanDirectory = scanDirectory
     configuration.signals = SignalSet.all.subtracting(left)
     let supervisor: Supervisor
     do throws(SystemError) {
-        supervisor = try Supervisor(configuration, messages: call.messages)
+        supervisor = try Supervisor(
+            configuration, messages: name.map { Messages(program: $0) } ?? call.messages)
     } catch {
         throw error.explained("unable to begin: \(error.call)")
     }
@@ -39,7 +43,8 @@ func supervise(
     }
 }
 
-private func events(of signal: Signal) -> [Event] {
+/// What signals mean to svscan and supervise.
+func svscanEvents(of signal: Signal) -> [Event] {
     switch signal {
     case .terminate, .interrupt: [.stopAsked(.exit, signal: .terminate)]
     case .hangup: [.rescanAsked]

@@ -29,8 +29,9 @@ extension Conductor {
         return [.inspect(id, name: pair.path, pair.identity)]
     }
 
+    /// Has an entry examined, unless that is being done.
     mutating func examine(_ id: PairID) -> [Action] {
-        guard let pair = pairs[id.index] else { return [] }
+        guard let pair = pairs[id.index], !pair.isBeingCompleted else { return [] }
         pairs[id.index]?.isBeingCompleted = true
         return [.examine(id, name: pair.path, pair.identity)]
     }

@@ -9,6 +9,9 @@ extension Conductor {
     /// The service that a process belongs to.
     public func service(of pid: Int32) -> ServiceID? { processes[pid] }
 
+    /// Whether a service is ready.
+    public func isReady(_ id: ServiceID) -> Bool { services[id.index]?.machine.isReady == true }
+
     /// How many descriptors a service may leave with its supervisor.
     public func storeLimit(of id: ServiceID) -> UInt32 { definition(of: id).storeLimit }
 

@@ -228,7 +228,9 @@ extension Conductor {
         if let remark = Remark.of(report, service, definition) { actions.append(.say(remark)) }
         switch report {
         case .ended(let death, _, let next):
-            let isFailure = !RestartPolicy.isSuccess(death, definition)
+            let isFailure =
+                !RestartPolicy.isSuccess(death, definition)
+                && !(service.machine.isExpected && RestartPolicy.isClean(death, definition))
             let consequence = isFailure ? definition.onFailure : definition.onEnd
             actions += follow(consequence, id, at: now)
             if next == nil { actions += endIfEssential(id, death, at: now) }
@@ -288,20 +290,24 @@ extension Conductor {
         guard order.graph != nil else { return [] }
         var actions: [Action] = []
         var isAnyLeft = false
+        var isAnyOnItsWay = false
         for index in services.indices {
             let id = ServiceID(index)
             guard let service = services[index], case .main = service.standing else { continue }
             if definitions[id]?.kind == .bundle { continue }
             if service.machine.isLeaving {
                 isAnyLeft = true
+                isAnyOnItsWay = true
             } else if hasFollowers(id, order) {
                 isAnyLeft = true
             } else {
                 actions += dismiss(id, at: now)
+                isAnyOnItsWay = true
                 if services[index] != nil { isAnyLeft = true }
             }
         }
-        if !isAnyLeft { actions += dismissAll(at: now) }
+        // Those that wait for one another in a circle would do so for ever.
+        if !isAnyLeft || !isAnyOnItsWay { actions += dismissAll(at: now) }
         return actions
     }
 

@@ -41,7 +41,17 @@ extension Conductor {
         guard stop == nil, configuration.hasScanDirectory else { return [] }
         for index in pairs.indices { pairs[index]?.restUntil = 0 }
         scan.looksForLogs = true
-        return list()
+        return defineAll() + list()
+    }
+
+    /// What directories ask for may have changed, too.
+    private func defineAll() -> [Action] {
+        services.indices.compactMap { index in
+            guard let service = services[index], service.isOpen, case .main = service.standing else {
+                return nil
+            }
+            return .define(ServiceID(index))
+        }
     }
 
     private mutating func lookForLogs() -> [Action] {

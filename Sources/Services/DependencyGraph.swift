@@ -51,7 +51,7 @@ public struct DependencyGraph: Equatable, Sendable {
     let forward: Edges
     let backward: Edges
     private(set) var broken: [Bool]
-    /// What is wrong: names that nobody has, and cycles, by name.
+    /// What is wrong: names that nobody has, by the name of who says them, and then cycles.
     public let problems: [Problem]
 
     /// The graph of these definitions, by the names of their services.
@@ -59,13 +59,13 @@ public struct DependencyGraph: Equatable, Sendable {
         var builder = Builder(definitions)
         builder.addAll()
         names = builder.names
-        isBundle = builder.definitions.map { $0.kind == .bundle }
+        isBundle = builder.isBundle
         heirs = builder.heirs
         let ends = builder.ends
         forward = Edges(ends, count: builder.nodeCount)
         backward = Edges(ends.map { $0.reversed }, count: builder.nodeCount)
         let cycles = Cycles(forward, names: names, isBundle: isBundle, heirs: heirs)
-        problems = DependencyGraph.sorted(builder.problems + cycles.problems)
+        problems = builder.problems + cycles.problems
         broken = builder.isIncomplete
         for node in names.indices where cycles.isInCycle[node] { broken[node] = true }
         spreadBreakage()
@@ -80,21 +80,16 @@ public struct DependencyGraph: Equatable, Sendable {
                 Prerequisite(name: $0, relation: .needs)
             }
         }
-        let origins = reachable([node], by: forward) { $0 == .inherits }
-        var found: Set<Int> = []
-        var list: [Prerequisite] = []
-        for relation in [Relation.needs, .wants, .after] {
-            var targets: [Int] = []
-            for origin in origins {
-                for edge in forward[origin] where edge.kind.relation == relation {
-                    targets.append(edge.target)
-                }
-            }
-            for service in services(in: targets) where found.insert(service).inserted {
-                list.append(Prerequisite(name: names[service], relation: relation))
-            }
+        let needed = firsts(of: node, .needs)
+        let wanted = firsts(of: node, .wants)
+        var all = needed
+        for first in wanted { all.insert(first) }
+        for first in firsts(of: node, .after) { all.insert(first) }
+        return all.sorted().map { first in
+            let relation: Relation =
+                needed.contains(first) ? .needs : wanted.contains(first) ? .wants : .after
+            return Prerequisite(name: names[first], relation: relation)
         }
-        return list.sorted { $0.name < $1.name }
     }
 
     /// The services that directly need `name`, or a bundle that it is in, by name.
@@ -166,6 +161,17 @@ extension DependencyGraph {
 
     private func isService(_ node: Int) -> Bool { node < names.count && !isBundle[node] }
 
+    /// The services that a service has this relation to, by itself or by a bundle that it is in.
+    private func firsts(of node: Int, _ relation: Relation) -> Set<Int> {
+        var targets: [Int] = []
+        for origin in reachable([node], by: forward, along: { $0 == .inherits }) {
+            for edge in forward[origin] where edge.kind.relation == relation {
+                targets.append(edge.target)
+            }
+        }
+        return Set(services(in: targets))
+    }
+
     /// The services that nodes stand for: themselves, or what is in them.
     private func services(in nodes: [Int]) -> [Int] {
         reachable(nodes, by: forward) { $0 == .contains }.filter { isService($0) }
@@ -205,64 +211,58 @@ extension DependencyGraph {
         }
     }
 
-    private static func sorted(_ problems: [Problem]) -> [Problem] {
-        problems.sorted { left, right in
-            if left.name != right.name { return left.name < right.name }
-            if left.setting != right.setting { return left.setting < right.setting }
-            return left.text < right.text
-        }
-    }
-
     /// Collects the edges.
     private struct Builder {
         let names: [ByteString]
-        let definitions: [ServiceDefinition]
-        let heirs: [Int]
-        let nodeCount: Int
+        private let definitions: [ByteString: ServiceDefinition]
+        private(set) var isBundle: [Bool] = []
+        private(set) var heirs: [Int] = []
+        private(set) var nodeCount: Int
         var ends: [Ends] = []
         var problems: [Problem] = []
         /// Whether a node needs what does not exist.
         var isIncomplete: [Bool]
 
         init(_ definitions: [ByteString: ServiceDefinition]) {
-            let sorted = definitions.sorted { $0.key < $1.key }
-            names = sorted.map { $0.key }
-            self.definitions = sorted.map { $0.value }
-            var count = sorted.count
-            var heirs: [Int] = []
-            for (node, entry) in sorted.enumerated() {
-                heirs.append(entry.value.kind == .bundle ? count : node)
-                if entry.value.kind == .bundle { count += 1 }
+            var names = Array(definitions.keys)
+            names.sortByBytes()
+            self.names = names
+            self.definitions = definitions
+            nodeCount = names.count
+            for (node, name) in names.enumerated() {
+                let isBundle = definitions[name]?.kind == .bundle
+                self.isBundle.append(isBundle)
+                heirs.append(isBundle ? nodeCount : node)
+                if isBundle { nodeCount += 1 }
             }
-            self.heirs = heirs
-            nodeCount = count
-            isIncomplete = [Bool](repeating: false, count: count)
+            isIncomplete = [Bool](repeating: false, count: nodeCount)
         }
 
         mutating func addAll() {
-            for node in names.indices {
-                let definition = definitions[node]
-                add(definition.needs, .needs, node)
-                add(definition.wants, .wants, node)
-                add(definition.after, .after, node)
-                for name in definition.before {
-                    if let other = place(of: name) { add(heirs[other], .after, node, true) }
-                }
-                if definition.kind == .bundle { addContents(definition.contents, node) }
-                for consequence in [definition.onEnd, definition.onFailure] {
-                    guard case .run(let name) = consequence, place(of: name) == nil else {
-                        continue
-                    }
-                    let setting: ByteString =
-                        consequence == definition.onFailure ? "on-failure" : "on-end"
-                    complain(node, setting, name)
-                }
+            for (node, name) in names.enumerated() {
+                if let definition = definitions[name] { add(definition, node) }
             }
+        }
+
+        private mutating func add(_ definition: ServiceDefinition, _ node: Int) {
+            add(definition.needs, .needs, node)
+            add(definition.wants, .wants, node)
+            add(definition.after, .after, node)
+            for name in definition.before {
+                if let other = names.place(of: name) { add(heirs[other], .after, node, true) }
+            }
+            if definition.kind == .bundle { addContents(definition.contents, node) }
+            if case .run(let name) = definition.onEnd { check(name, node, "on-end") }
+            if case .run(let name) = definition.onFailure { check(name, node, "on-failure") }
+        }
+
+        private mutating func check(_ name: ByteString, _ node: Int, _ setting: ByteString) {
+            if names.place(of: name) == nil { complain(node, setting, name) }
         }
 
         private mutating func add(_ others: [ByteString], _ kind: EdgeKind, _ node: Int) {
             for name in others {
-                if let other = place(of: name) {
+                if let other = names.place(of: name) {
                     add(heirs[node], kind, other)
                 } else if kind != .after {
                     if kind == .needs { isIncomplete[heirs[node]] = true }
@@ -273,7 +273,7 @@ extension DependencyGraph {
 
         private mutating func addContents(_ contents: [ByteString], _ node: Int) {
             for name in contents {
-                if let member = place(of: name) {
+                if let member = names.place(of: name) {
                     add(node, .contains, member)
                     add(heirs[member], .inherits, heirs[node])
                 } else {
@@ -295,8 +295,6 @@ extension DependencyGraph {
                 name: names[node], setting: setting, value: name, text: text)
             if problems.last != problem { problems.append(problem) }
         }
-
-        private func place(of name: ByteString) -> Int? { names.place(of: name) }
     }
 }
 

@@ -32,12 +32,20 @@ enum RestartPolicy {
         return definition.successes.contains(death.ending)
     }
 
-    /// Decides. `started` is when the process was started.
+    /// Whether a signal ended it that asks a program to end.
+    static func isClean(_ death: Death, _ definition: ServiceDefinition) -> Bool {
+        [definition.stopSignal, 1, 2, 15].contains(death.signal)
+    }
+
+    /// Decides. `isExpected` when somebody sent it a signal; `earliest` is what the start before allows.
     static func decide(
-        _ death: Death, wasCondemned: Bool, started: UInt64, _ definition: ServiceDefinition,
-        _ history: inout RestartHistory, at now: UInt64
+        _ death: Death, wasCondemned: Bool, isExpected: Bool, lived: UInt64,
+        _ definition: ServiceDefinition, _ history: inout RestartHistory, earliest: UInt64,
+        at now: UInt64
     ) -> Decision {
-        let isFailure = wasCondemned || !isSuccess(death, definition)
+        let isSuccess =
+            isSuccess(death, definition) || isExpected && isClean(death, definition)
+        let isFailure = wasCondemned || !isSuccess
         if definition.finals.contains(death.ending) || isPermanent(death, definition) {
             return isFailure ? .fail(.permanent) : .end
         }
@@ -47,9 +55,9 @@ enum RestartPolicy {
         case .never: return isFailure ? .fail(.ended) : .end
         }
         if exceedsLimit(definition, &history, at: now) { return .fail(.tooManyRestarts) }
-        let hasRecovered = now - min(started, now) > max(recovery, definition.longestDelay)
+        let hasRecovered = lived > max(recovery, definition.longestDelay)
         history.failures = !isFailure || hasRecovered ? (isFailure ? 1 : 0) : history.failures + 1
-        return .restart(at: time(definition, started: started, history.failures, at: now))
+        return .restart(at: time(definition, earliest, history.failures, at: now))
     }
 
     /// encore's way of saying that a service cannot run.
@@ -73,9 +81,8 @@ enum RestartPolicy {
     /// The delay counts from the start before. One that grows counts from the end, and differs a little from service
     /// to service, so that those that failed together do not come back together.
     private static func time(
-        _ definition: ServiceDefinition, started: UInt64, _ failures: UInt32, at now: UInt64
+        _ definition: ServiceDefinition, _ least: UInt64, _ failures: UInt32, at now: UInt64
     ) -> UInt64 {
-        let least = started + definition.delay
         guard definition.longestDelay > definition.delay, failures > 0 else { return least }
         let delay = backOff(definition, failures)
         let jitter = (now &* 0x9e37_79b9_7f4a_7c15) >> 32 % max(1, delay / 8)

@@ -139,7 +139,7 @@ public struct ServiceDefinition: Equatable, Sendable {
     public var dialect = Dialect.runit
 
     // What comes first.
-    /// These must be ready before it starts; it does not stay up without them.
+    /// These must be ready before it starts, and are brought up with it.
     public var needs: [ByteString] = []
     /// These are brought up with it, and it waits for them, but does without them if they fail.
     public var wants: [ByteString] = []

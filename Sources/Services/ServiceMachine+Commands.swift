@@ -33,6 +33,7 @@ extension ServiceMachine {
         switch state {
         case .down, .failed:
             history = RestartHistory()
+            hasFailed = false
             role = .run
             return [.writeStatus] + start(definition, at: now)
         case .blocked, .waiting, .starting, .up, .busy, .done, .over: return [.writeStatus]

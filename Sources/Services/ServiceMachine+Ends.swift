@@ -8,9 +8,10 @@ extension ServiceMachine {
         var effects: [Effect] = definition.stopReach == .process ? [] : [.killRest(pid: pid)]
         clear()
         lastDeath = death
+        endTime = now
         if death.ranOutOfMemory { sentence = .outOfMemory }
         if definition.kind == .oneshot && RestartPolicy.isSuccess(death, definition) {
-            mustUndo = true
+            mustUndo = definition.programs.contains(.down)
             isReady = true
             state = .done
             if isLeaving || wish == .down {
@@ -35,17 +36,19 @@ extension ServiceMachine {
         case .prepare:
             lastDeath = death
             if wish == .down || isLeaving { return settle(definition, at: now) }
-            guard death.status == 0, death.startError == 0 else { return fail(.permanent) }
+            guard death.status == 0, death.startError == 0 else {
+                return wasStopped ? start(definition, at: now) : fail(.permanent)
+            }
             isPrepared = true
-            mustUndo = true
+            mustUndo = definition.programs.contains(.stop)
             guard definition.programs.contains(.run) else {
                 state = .done
                 isReady = true
                 return [.writeStatus]
             }
             role = .run
-            state = .starting
-            return [.start(.run)]
+            // What it needs may be gone by now.
+            return start(definition, at: now)
         case .finish:
             // s6's permanent failure.
             if death.ending == .code(125), wish == .up, !isLeaving { return fail(.permanent) }
@@ -60,8 +63,9 @@ extension ServiceMachine {
         let role = role
         self.role = .run
         if case .finish = role { return settle(definition, at: now) }
-        state = .down
+        state = hasFailed ? .failed : .down
         if isLeaving { return end() }
+        if hasFailed { return [.writeStatus] }
         return wish == .up ? start(definition, at: now) : [.writeStatus]
     }
 
@@ -122,26 +126,31 @@ extension ServiceMachine {
             return start(definition, at: now)
         }
         let decision = RestartPolicy.decide(
-            death, wasCondemned: sentence != nil, started: startTime, definition, &history, at: now)
+            death, wasCondemned: sentence != nil, isExpected: isExpected, lived: lived, definition,
+            &history, earliest: earliestStart, at: now)
         switch decision {
         case .restart(let time):
             earliestStart = time
             reason = sentence ?? .none
             let next = max(time, now) - now
-            return [.report(.ended(death, lived: now - min(startTime, now), next: next))]
+            return [.report(.ended(death, lived: lived, next: next))]
                 + start(definition, at: now)
         case .end:
             wish = .none
             reason = .ended
-            return [.report(.ended(death, lived: now - min(startTime, now), next: nil))]
+            return [.report(.ended(death, lived: lived, next: nil))]
                 + (undo(definition, at: now) ?? [.writeStatus])
         case .fail(let reason):
             return fail(sentence ?? reason) + (undo(definition, at: now) ?? [])
         }
     }
 
+    /// How long `run` was there.
+    private var lived: UInt64 { endTime - min(startTime, endTime) }
+
     private mutating func fail(_ reason: StatusDetails.Reason) -> [Effect] {
         state = .failed
+        hasFailed = true
         role = .run
         wish = .none
         self.reason = reason

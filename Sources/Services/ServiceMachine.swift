@@ -137,6 +137,8 @@ struct ServiceMachine: Equatable {
     var isPrepared = false
     /// Whether there is something to undo once it is down: `run` was there after a `start`, or a one-shot is done.
     var mustUndo = false
+    /// Whether it has failed for good, even while what it did is undone.
+    var hasFailed = false
     /// Why its process was told to end though it should be up.
     var sentence: StatusDetails.Reason?
     /// Why it is down or has failed.
@@ -150,7 +152,9 @@ struct ServiceMachine: Equatable {
     var killTime: UInt64?
     var readyTime: UInt64?
     var pingTime: UInt64?
+    /// When `run` was last started, and when it ended.
     var startTime: UInt64 = 0
+    var endTime: UInt64 = 0
     var earliestStart: UInt64 = 0
     var refusals: UInt8 = 0
     var congestions: UInt8 = 0
@@ -273,7 +277,10 @@ struct ServiceMachine: Equatable {
         wasTerminated = false
         if role == .run {
             isExpected = false
+        }
+        if !role.isHelper {
             wasStopped = false
+            hasFailed = false
         }
         killTime = limit(definition).map { now + $0 }
         if role != .run {
@@ -286,7 +293,7 @@ struct ServiceMachine: Equatable {
         earliestStart = now + definition.delay
         reason = .none
         sentence = nil
-        mustUndo = definition.kind == .longrun
+        mustUndo = definition.kind == .longrun && definition.programs.contains(.stop)
         isReady = definition.kind == .longrun && definition.readiness == .start
         readyTime = isReady ? nil : definition.readyLimit.map { now + $0 }
         pingTime = definition.watchdog.map { now + $0 }

@@ -37,6 +37,11 @@ public struct Settings: Equatable, Sendable {
         var number = 0
         var rest = content[...]
         var places: [Int?] = Array(repeating: nil, count: SettingName.allCases.count)
+        if rest.starts(with: [0xef, 0xbb, 0xbf]) {
+            // Nobody would see it in the name of a setting.
+            mistakes.append(Problem(line: 1, text: "there is a byte order mark before the line"))
+            rest = rest.dropFirst(3)
+        }
         while !rest.isEmpty {
             number += 1
             let line = rest.prefix { $0 != UInt8(ascii: "\n") }
@@ -61,15 +66,15 @@ public struct Settings: Equatable, Sendable {
         var problems = mistakes
         for line in lines {
             do throws(SettingMistake) { try line.apply(to: &definition) } catch {
-                problems.append(Problem(line: line.number, text: error.text))
+                problems.insert(Problem(line: line.number, text: error.text))
             }
         }
         for line in lines {
             if let text = conflict(of: line, definition) {
-                problems.append(Problem(line: line.number, text: text))
+                problems.insert(Problem(line: line.number, text: text))
             }
         }
-        return Array(problems.sorted { $0.line < $1.line }.prefix(Settings.mostProblems))
+        return problems
     }
 
     /// Whether a setting stands in a line that could be read.
@@ -110,6 +115,16 @@ public struct Settings: Equatable, Sendable {
             return "\"ready-timeout\" wants a \"ready\" other than start"
         default: return nil
         }
+    }
+}
+
+extension [Settings.Problem] {
+    /// Adds a problem after those of its line and of the lines before, unless there are enough.
+    fileprivate mutating func insert(_ problem: Settings.Problem) {
+        if count >= Settings.mostProblems { return }
+        var place = count
+        while place > 0, self[place - 1].line > problem.line { place -= 1 }
+        insert(problem, at: place)
     }
 }
 

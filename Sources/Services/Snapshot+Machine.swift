@@ -8,7 +8,7 @@ extension ServiceMachine {
         writer.write(wish.rawValue)
         role.write(to: &writer)
         for flag in [
-            isPaused, isLeaving, isOrdered, isReady, isStopping, isKilled, isExpected, wasStopped,
+            isPaused, isLeaving, isOrdered, isReady, isStopping, isKilled, isExpected, wasStopped, hasFailed,
             wasTerminated, isPrepared, mustUndo,
         ] {
             writer.write(flag)
@@ -21,6 +21,7 @@ extension ServiceMachine {
         writer.write(history.windowStart)
         for time in [killTime, readyTime, pingTime] { writer.write(time) { $0.write($1) } }
         writer.write(startTime)
+        writer.write(endTime)
         writer.write(earliestStart)
         writer.write(refusals)
         writer.write(congestions)
@@ -38,6 +39,7 @@ extension ServiceMachine {
         isKilled = try reader.flag()
         isExpected = try reader.flag()
         wasStopped = try reader.flag()
+        hasFailed = try reader.flag()
         wasTerminated = try reader.flag()
         isPrepared = try reader.flag()
         mustUndo = try reader.flag()
@@ -54,6 +56,7 @@ extension ServiceMachine {
         readyTime = try reader.optional { (reader) throws(SnapshotError) in try reader.number() }
         pingTime = try reader.optional { (reader) throws(SnapshotError) in try reader.number() }
         startTime = try reader.number()
+        endTime = try reader.number()
         earliestStart = try reader.number()
         refusals = try reader.number()
         congestions = try reader.number()

@@ -48,7 +48,9 @@ final class NotificationChannel {
         environment.unset("NOTIFY_SOCKET")
         environment.unset("WATCHDOG_PID")
         environment.unset("WATCHDOG_USEC")
-        guard launch.role == .run, let definition = launch.definition, usesSocket(definition) else {
+        guard launch.role == .run else { return environment }
+        guard let definition = launch.definition, usesSocket(definition) else {
+            socket = nil
             return environment
         }
         if socketNumber == nil {
@@ -78,8 +80,7 @@ final class NotificationChannel {
         let pipe = try Pipe()
         // The service may read from it too, and take what was there.
         try setNonBlocking(pipe.reader.number, true)
-        while setup.descriptors.count <= Int(number) { setup.descriptors.append(-1) }
-        setup.descriptors[Int(number)] = pipe.writer.number
+        setup.otherDescriptor = (source: pipe.writer.number, target: number)
         reader = consume pipe.reader
         isPipeNew = true
         writer = consume pipe.writer

@@ -204,7 +204,7 @@ final class Performer {
         }
         do throws(SystemError) {
             let started =
-                if launch.isPlain {
+                if launch.isPlain, service(id)?.extras == nil {
                     try starters.start(standing, setup(id, standing, launch))
                 } else {
                     try startSpecially(id, standing, launch)

@@ -60,8 +60,12 @@ final class ReadinessProber {
 
     private func giveUp(_ attempt: Attempt) {
         guard case .command(let pid, _) = attempt else { return }
-        do throws(SystemError) { try send(.kill, to: pid) } catch {}
+        // It leads a session.
+        do throws(SystemError) { try send(.kill, to: -pid) } catch {}
     }
+
+    /// The services that are asked for.
+    var services: [ServiceID] { probes.map { $0.id } }
 
     /// When to call `poll`; nil for never.
     var deadline: Instant? {

@@ -27,8 +27,9 @@ extension ServiceExtras {
         for name in ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"] as [ByteString] {
             environment.unset(name)
         }
-        guard launch.role == .run, let definition = launch.definition else { return environment }
-        try held.open(definition.sockets)
+        guard launch.role == .run else { return environment }
+        // What was asked for once and is not any more is closed.
+        try held.open(launch.definition?.sockets ?? [])
         let count = held.numbers.count
         if count > 0 {
             // The process puts its own id there.

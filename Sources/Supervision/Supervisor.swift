@@ -134,7 +134,7 @@ public final class Supervisor {
         }
         if mayHaveDead { try reapSome() }
         if let deadline, deadline <= .now { take(.timePassed) }
-        for id in performer.prober.poll() { take(.ready(id)) }
+        probe()
     }
 
     /// Hands an event to the conductor, and what comes of its actions after it.
@@ -149,6 +149,12 @@ public final class Supervisor {
             }
             events = outcomes
         }
+    }
+
+    /// Asks services whether they are ready, as long as nobody knows it.
+    private func probe() {
+        for id in performer.prober.services where conductor.isReady(id) { performer.prober.end(id) }
+        for id in performer.prober.poll() { take(.ready(id)) }
     }
 
     private var moment: Moment {

@@ -13,9 +13,9 @@ from apus import BIN, ROOT, environment, run
 
 # The pages whose examples run here.
 PAGES = """
-addcr.1 apus.8 argv0.1 date@.1 delcr.1 envdir.8 envuidgid.8 fghack.8 finger@.1 fixcrio.1 http@.1 mconnect-io.1
-mconnect.1 multilog.8 pgrphack.8 rblsmtpd.1 readproctitle.8 recordio.1 setlock.8 setuidgid.8 softlimit.8
-supervise.8 svc.8 svcheck.8 svok.8 svscan.8 svscanboot.8 svstat.8 tai64n.8 tai64nlocal.8 tcpcat.1 tcpclient.1
+addcr.1 apus.8 argv0.1 chpst.8 date@.1 delcr.1 envdir.8 envuidgid.8 fghack.8 finger@.1 fixcrio.1 http@.1 mconnect-io.1
+mconnect.1 multilog.8 pgrphack.8 rblsmtpd.1 readproctitle.8 runsv.8 runsvdir.8 recordio.1 setlock.8 setuidgid.8 softlimit.8
+supervise.8 sv.8 svc.8 svcheck.8 svlogd.8 svok.8 svscan.8 svscanboot.8 svstat.8 svwait.8 tai64n.8 tai64nlocal.8 tcpcat.1 tcpclient.1
 tcprules.1 tcprulescheck.1 tcpserver.1 who@.1
 """.split()
 USERS = ["log", "dns", "dnslog", "www"]
@@ -122,6 +122,7 @@ def test_examples_work(place, page):
         (place / "setting").write_text(SETTING.format(ports=" ".join(map(str, ports))))
         result = run("unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc",
                      "sh", "setting", cwd=place, env=environment(
+                         SVDIR=place / "service",
                          PATH=f"{BIN}:{place}/usr/sbin:/usr/bin:/bin:/usr/sbin:/sbin"))
         assert result.returncode in (0, 124), (text, result)
         if shown:

@@ -157,6 +157,14 @@ class TestFiles:
         (lay(scan / "web") / "run").chmod(0o644)
         assert found(scan) == ["web/run: not executable"]
 
+    def test_a_program_without_its_loader(self, scan):
+        program = pathlib.Path("/bin/true").read_bytes()
+        loader = re.search(rb"/lib\d*/ld-linux[\w-]*\.so\.\d", program)[0]
+        missing = loader[:-1] + b"9"
+        lay(scan / "web", script=program.replace(loader, missing))
+        lay(scan / "whole", script=program)
+        assert found(scan) == [f"web/run: its loader {missing.decode()}: file does not exist"]
+
     def test_run_that_is_no_file(self, scan):
         lay(scan / "web", script=None)
         os.mkfifo(scan / "web/run", 0o755)

@@ -1,12 +1,15 @@
 """svls: the list of services, and how they are confined, under our supervision and Debian's."""
 
+import json
 import os
 import re
+import time
 
 import pytest
 
-from apus import BIN, REFERENCE, background, run, wait_for
+from apus import BIN, REFERENCE, background, environment, run, wait_for
 from services import lay, supervisor, svc, svstat, wait_up
+from statuses import REASONS, STATES, Supervised
 
 MAY_CONFINE = os.geteuid() == 0
 CONFINED = ("exec setcaps --user nobody --caps net_bind_service --no-new-privs --limit nofile=100:200 "
@@ -180,7 +183,177 @@ class TestOthers:
         assert (result.returncode, result.stdout) == (111, b"")
         assert result.stderr.decode() == (
             f"svls: fatal: unable to read directory {tmp_path}/missing: file does not exist\n")
-        for words in (["-x"], ["a", "b"], ["--confine"]):
-            result = run("svls", *words)
-            assert result.returncode in (100, 111) and result.stderr.startswith(b"svls: ")
-        assert run("svls", "a", "b").stderr == b"svls: usage: svls [ -c ] [ directory ]\n"
+        for words in (["-x"], ["--json", "-c"], ["--check=soon"], ["--unknown"]):
+            result = run("svls", *words, tmp_path)
+            assert (result.returncode, result.stdout) == (100, b"") and result.stderr.startswith(b"svls: ")
+        assert run("svls", "--check=soon").stderr == (
+            b"svls: usage: svls [ -c | --json | --check[=seconds] ] [ directory | service ... ]\n")
+
+
+@pytest.fixture
+def service(tmp_path):
+    with Supervised(tmp_path / "scan/web") as found:
+        yield found
+
+
+def names(scan, *words):
+    """svls with names in a scan directory: its exit code, and the rows below the headings."""
+    result = run("svls", *words, env=environment(SVDIR=str(scan)), cwd="/")
+    assert result.stderr == b""
+    return result.returncode, [line.split() for line in result.stdout.decode().splitlines()[1:]]
+
+
+class TestNames:
+    @pytest.mark.parametrize("state, code", [
+        ("down", 3), ("blocked", 3), ("waiting", 3), ("starting", 3), ("up", 0), ("stopping", 3),
+        ("finishing", 3), ("done", 0), ("failed", 1)])
+    def test_the_exit_status_tells_the_state(self, service, state, code):
+        service.set(state, pid=4711 if state in ("starting", "up", "stopping") else 0)
+        found, lines = names(service.path.parent, "web")
+        assert (found, lines[0][:2]) == (code, ["web", state])
+        assert names(service.path.parent, service.path)[0] == code
+
+    def test_another_supervisor_tells_less(self, service):
+        service.set(pid=4711)
+        assert names(service.path.parent, "web")[0] == 0
+        service.set(pid=4711, paused=True)
+        assert (code := names(service.path.parent, "web"))[0] == 3 and code[1][0][1] == "paused"
+        service.set()
+        assert names(service.path.parent, "web")[0] == 3
+
+    def test_the_worst_counts(self, service, tmp_path):
+        scan = service.path.parent
+        lay(scan / "idle")
+        with Supervised(scan / "db") as other, Supervised(scan / "bad") as bad:
+            service.set("up", pid=4711)
+            other.set("starting", pid=4712)
+            bad.set("failed")
+            assert names(scan, "web", "db")[0] == 3
+            code, lines = names(scan, "db", "bad", "web")
+            assert code == 1 and [line[0] for line in lines] == ["db", "bad", "web"]
+            assert names(scan, "bad", "idle", "web")[0] == 4
+            assert names(scan, "web", "missing")[0] == 4
+            # Of a scan directory that is no matter.
+            assert names(scan)[0] == 0
+            assert names(scan, scan)[0] == 0
+
+    def test_one_word_is_a_scan_directory_or_a_service(self, service, tmp_path):
+        service.set("up", pid=4711)
+        scan = service.path.parent
+        assert names(tmp_path / "nowhere", scan)[1][0][0] == "web"
+        result = run("svls", "web", cwd=scan)
+        assert (result.returncode, result.stdout.split()[4]) == (0, b"web")
+        assert names(scan, "nothing") == (4, [["nothing", "unsupervised", "-", "-"]])
+        result = run("svls", "./nothing", cwd=scan)
+        assert (result.returncode, result.stderr) == (
+            111, b"svls: fatal: unable to read directory ./nothing: file does not exist\n")
+
+
+class TestCheck:
+    def check(self, scan, *words):
+        result = run("svls", *words, env=environment(SVDIR=str(scan)), cwd="/")
+        assert result.stdout == b""
+        return result.returncode, result.stderr.decode()
+
+    def test_ready_or_not(self, service):
+        scan = service.path.parent
+        service.set("up", pid=4711)
+        assert self.check(scan, "--check", "web") == (0, "")
+        for state in STATES:
+            service.set(state, pid=4711)
+            if state not in ("up", "done"):
+                assert self.check(scan, "--check", "web") == (1, f"svls: web: {state}\n")
+        service.set("failed", reason="outOfMemory")
+        assert self.check(scan, "--check", "web") == (1, "svls: web: failed, out of memory\n")
+        service.set(pid=4711)
+        assert self.check(scan, "--check", "web") == (0, "")
+
+    def test_for_some_time(self, service):
+        scan = service.path.parent
+        now = time.time()
+        service.set("up", pid=4711, since=now - 100, ready_since=now - 30)
+        assert self.check(scan, "--check=29", "web") == (0, "")
+        assert self.check(scan, "--check=28s", "web") == (0, "")
+        assert self.check(scan, "--check=1m", "web") == (1, "svls: web: ready for less than 60 seconds\n")
+        service.set(pid=4711, since=now - 100)
+        assert self.check(scan, "--check=1m", "web") == (0, "")
+        # A clock that was set back.
+        service.set("up", pid=4711, since=now + 1000)
+        assert self.check(scan, "--check", "web") == (0, "")
+        assert self.check(scan, "--check=1", "web")[0] == 1
+
+    def test_all_that_are_wanted_up(self, service):
+        scan = service.path.parent
+        with Supervised(scan / "db") as other:
+            service.set("up", pid=4711)
+            other.set("down", want="d")
+            assert self.check(scan, "--check") == (0, "")
+            other.set("waiting", want="u")
+            assert self.check(scan, "--check") == (1, "svls: db: waiting\n")
+            other.end()
+            assert self.check(scan, "--check") == (1, "svls: db: unsupervised\n")
+        assert self.check(scan, "--check", "missing") == (1, "svls: missing: unsupervised\n")
+
+    def test_with_a_real_supervisor(self, tmp_path):
+        lay(tmp_path / "web")
+        with supervisor(BIN / "svscan", tmp_path):
+            wait_up(tmp_path / "web")
+            assert self.check(tmp_path, "--check", "web") == (0, "")
+            svc("-d", tmp_path / "web")
+            wait_for(lambda: self.check(tmp_path, "--check", "web") == (1, "svls: web: down\n"), "the end")
+
+
+class TestJSON:
+    KEYS = ["name", "state", "pid", "since", "want", "ready", "readySince", "lastExit", "starts", "reason", "text",
+            "error"]
+
+    def read(self, *words):
+        result = run("svls", "--json", *words)
+        assert result.stderr == b""
+        found = json.loads(result.stdout.decode())
+        assert all(list(one) == self.KEYS for one in found)
+        return found
+
+    def test_all_that_is_known(self, service):
+        service.set("up", pid=4711, since=1_800_000_000.25, ready_since=1_800_000_001.5, end=3 << 8, starts=7,
+                    text='3 clients, "busy"\\\n'.encode() + b"\xff")
+        assert self.read(service.path) == [{
+            "name": str(service.path), "state": "up", "pid": 4711, "since": "2027-01-15T08:00:00.250000000Z",
+            "want": "up", "ready": True, "readySince": "2027-01-15T08:00:01.500000000Z",
+            "lastExit": {"code": 3, "signal": None}, "starts": 7, "reason": None,
+            "text": '3 clients, "busy"\\\\n\\xff', "error": None}]
+        service.set("failed", since=951_782_400, want="d", end=9, reason="tooManyRestarts")
+        assert self.read(service.path) == [{
+            "name": str(service.path), "state": "failed", "pid": None, "since": "2000-02-29T00:00:00.000000000Z",
+            "want": "down", "ready": False, "readySince": None, "lastExit": {"code": None, "signal": 9},
+            "starts": 1, "reason": "too many restarts", "text": None, "error": None}]
+
+    def test_what_another_supervisor_tells(self, service):
+        service.set(pid=4711, since=0, want="")
+        assert self.read(service.path) == [{
+            "name": str(service.path), "state": "up", "pid": 4711, "since": "1970-01-01T00:00:00.000000000Z",
+            "want": "once", "ready": True, "readySince": "1970-01-01T00:00:00.000000000Z", "lastExit": None,
+            "starts": None, "reason": None, "text": None, "error": None}]
+
+    def test_every_state_and_reason(self, service):
+        for state in STATES:
+            service.set(state, pid=1 if state == "up" else 0)
+            assert self.read(service.path)[0]["state"] == state
+        for reason in REASONS:
+            service.set("failed", reason=reason)
+            word = self.read(service.path)[0]["reason"]
+            assert (word is None) == (reason == "none")
+
+    def test_a_scan_directory(self, service):
+        scan = service.path.parent
+        service.set("up", pid=4711)
+        lay(scan / "idle")
+        (scan / "x\ny").mkdir()
+        (scan / "x\ny/supervise").touch()
+        found = self.read(scan)
+        assert [(one["name"], one["state"], one["error"]) for one in found] == [
+            ("idle", "unsupervised", None), ("web", "up", None), ("x\\ny", "unknown", "not a directory")]
+        assert self.read(scan / "idle")[0]["since"] is None
+
+    def test_nothing(self, tmp_path):
+        assert self.read(tmp_path) == []

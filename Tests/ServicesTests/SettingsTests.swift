@@ -305,6 +305,14 @@ struct Said: CustomTestStringConvertible, Sendable {
             ])
     }
 
+    @Test("A byte order mark is told of, and costs nothing")
+    func byteOrderMark() {
+        let (definition, problems) = apply("\u{feff}needs a\nneed b")
+        #expect(definition.needs == ["a"])
+        #expect(problems.count == 2)
+        #expect(problems.first == "1: there is a byte order mark before the line")
+    }
+
     @Test("A bad word in a list costs no other")
     func badWord() {
         let (definition, problems) = apply("needs a b/c d e/f\nsuccess 1 what 2")

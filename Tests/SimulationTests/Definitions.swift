@@ -82,10 +82,12 @@ struct DefinedLife {
     /// Since when its program, whatever it is, is there.
     var programStarted: UInt64 = 0
     var restarts: [UInt64] = []
-    /// Whether it said that something is wrong with it.
+    /// Whether it said something, or its definition changed, so that it may be killed for limits that are not there now.
     var isTroubled = false
     /// Whether the start that has been asked for is one that nobody commanded.
     var isRestart = false
+    /// Whether somebody sent it a signal.
+    var isExpected = false
     /// What is being started.
     var nextRole = ProgramRole.run
 }
@@ -98,7 +100,8 @@ extension World {
 
     /// The service that a name leads to.
     func definedService(named name: ByteString) -> SupervisedService? {
-        services.first { service in
+        if let id = conductor.order.ids[name] { return services[id.index] }
+        return services.first { service in
             guard let service, case .main(let pair) = service.standing else { return false }
             return conductor.pairs[pair.index]?.path == name
         } ?? nil
@@ -186,12 +189,14 @@ extension World {
         lastCommand == .up || lastCommand == .once || hasHooks
     }
 
-    private var hasHooks: Bool {
-        conductor.definitions.values.contains { definition in
+    var hasHooks: Bool {
+        if hadHooks { return true }
+        hadHooks = conductor.definitions.values.contains { definition in
             [definition.onEnd, definition.onFailure].contains {
                 if case .run = $0 { true } else { false }
             }
         }
+        return hadHooks
     }
 
     /// Nothing starts before what it needs is ready.
@@ -246,6 +251,10 @@ extension World {
             services[id.index]?.life.owedFinish = nil
         case .congested(let id), .displaced(let id), .loggerAppeared(let id), .redefined(let id, _):
             services[id.index]?.isStarting = false
+            if case .redefined = event {
+                services[id.index]?.life.died = nil
+                services[id.index]?.life.restarts = []
+            }
             guard let role = services[id.index]?.life.nextRole else { break }
             if case .finish = role { services[id.index]?.life.owedFinish = role }
             if role == .stop || role == .undo { services[id.index]?.life.hasToUndo = true }
@@ -255,9 +264,15 @@ extension World {
             {
                 services[id.index]?.life.isReady = true
             }
-        case .said(let id, .troubled): services[id.index]?.life.isTroubled = true
+        case .said(let id, .troubled), .said(let id, .watchdogPeriod):
+            services[id.index]?.life.isTroubled = true
         case .said(let id, .reloading), .said(let id, .stopping):
             if services[id.index]?.process != 0 { services[id.index]?.life.isReady = false }
+        case .defined(let id, let definition):
+            services[id.index]?.life.definition = definition ?? .plain
+            services[id.index]?.life.isTroubled = true
+            services[id.index]?.life.died = nil
+            services[id.index]?.life.restarts = []
         case .opened, .notOpened: break
         default: return false
         }
@@ -273,6 +288,7 @@ extension World {
             service.wasToldDown = false
             service.life.isFinal = false
             service.life.died = nil
+            service.life.failures = 0
         case .down:
             service.wish = .down
             service.wasToldDown = true
@@ -281,8 +297,11 @@ extension World {
             if service.process == 0 { service.life.isReady = false }
         case .exit:
             service.mustLeave = true
-        case .restart: service.life.stopAsked = now
-        default: break
+        case .restart:
+            service.life.stopAsked = now
+            service.life.isExpected = true
+        case .pause, .continue, .reload: break
+        default: service.life.isExpected = true
         }
         services[index] = service
     }
@@ -300,6 +319,7 @@ extension World {
             service.life.isRestart = false
             service.life.stopAsked = nil
             service.life.isTroubled = false
+            service.life.isExpected = false
             let definition = service.life.definition
             service.life.isReady = definition.kind == .longrun && definition.readiness == .start
             if definition.kind == .longrun { service.life.hasToUndo = true }
@@ -323,13 +343,21 @@ extension World {
         }
         let isSuccess =
             death.startError == 0
-            && (death.status == 0 || definition.successes.contains(death.ending))
-        if definition.kind == .oneshot && isSuccess {
+            && (death.status == 0 || definition.successes.contains(death.ending)
+                || life.isExpected && [definition.stopSignal, 1, 2, 15].contains(death.signal))
+        let isDone = death.startError == 0 && (death.status == 0 || definition.successes.contains(death.ending))
+        if definition.kind == .oneshot && isDone {
             service.life.isReady = true
             service.life.hasToUndo = true
         }
         if definition.kind == .longrun && definition.programs.contains(.finish) {
             service.life.owedFinish = .finish(death, pid: pid)
+        }
+        // It was told to end, so that its end is no reason for anything.
+        if life.stopAsked != nil || conductor.services[index]?.machine.wish != .up {
+            service.life.died = nil
+            services[index] = service
+            return
         }
         let lived = now - life.started
         let hasRecovered = lived > max(10_000_000_000, definition.longestDelay)
@@ -393,6 +421,15 @@ extension World {
         }
     }
 
+    /// One that was not ready in time may be taken as ready.
+    func noteReadiness(_ id: ServiceID, _ record: StatusRecord) {
+        if isDefined(id), record.details?.isReady == true,
+            services[id.index]?.life.definition.ifLate == .proceed
+        {
+            services[id.index]?.life.isReady = true
+        }
+    }
+
     // MARK: - At rest
 
     func checkDefinedRest(_ service: SupervisedService) throws {
@@ -405,9 +442,7 @@ extension World {
         }
         try require(
             !service.life.mustEndAll || service.life.owedFinish != nil || stop != nil || service.process != 0
-                || service.wish != .up || wasCalledOff(service),
+                || service.wish != .up || service.mustLeave,
             "something essential has ended, and all goes on")
     }
-
-    private func wasCalledOff(_ service: SupervisedService) -> Bool { service.mustLeave }
 }

@@ -45,6 +45,8 @@ final class World {
     var isOver = false
     /// The command that is being handled.
     var lastCommand: Command?
+    /// Whether a service was to be started because of another's end.
+    var hadHooks = false
     /// How late the driver may be at this moment.
     var lateness: UInt64 = 0
 
@@ -132,6 +134,7 @@ final class World {
         try require(!isOver, "an event after the end")
         try expect(event)
         expectEndOfServices()
+        _ = hasHooks
         let actions = conductor.handle(event, at: moment)
         try expectStopOfEssential()
         if isTraced { for action in actions { note("    \(action)") } }

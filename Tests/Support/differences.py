@@ -7,7 +7,27 @@ _STANDS_STILL = "the original tries again for ever"
 _VISIBLE = "what is not printable in a name is shown as \\n or \\xff"
 _NO_LINK = "no link in supervise is followed, which the message says"
 
+_NOT_ROOT = "nothing at all, and a number that is no id, is an error; the original becomes root"
+
+_CHECK = "check waits for what was asked for, as documented; the original takes any state for it"
+
+_LAST_LINE = "the original loses the last line"
+_PLUS = "what follows a plus is looked for too; the original takes the end of the line for all of it"
+
 DIFFERENCES = {
+    "chpst": {
+        "chpst: -u :uid: is not the group of root": _NOT_ROOT,
+        "chpst: -u :uid:gid: is not the group of root": _NOT_ROOT,
+        "chpst: -u ::gid is not root": _NOT_ROOT,
+        "chpst: -u a number that wraps is not root": _NOT_ROOT,
+        "chpst: -u a number beyond 32 bits is not root": _NOT_ROOT,
+        "chpst: -u odd bytes": _VISIBLE,
+        "chpst: a long option":
+            "an error; the original takes any word that begins with two dashes for two dashes",
+        "chpst: -V": "the version is that of Apus",
+        "chpst: -e a dangling link": "the original gives the variable the value of the file read before",
+        "chpst: -b a program that does not exist": "the program is named, not what it would be called",
+    },
     "envdir": {
         "envdir: a dangling link": "the original gives the variable the value of the file read before",
     },
@@ -47,6 +67,21 @@ DIFFERENCES = {
     "svscan": {
         "svscan: odd bytes in the name": _VISIBLE,
     },
+    "sv": {
+        "sv: -V": "the version is that of Apus",
+        "sv: a long option":
+            "an error; the original takes any word that begins with two dashes for two dashes",
+        "sv: a service of odd bytes": _VISIBLE,
+        "sv: ok is a file": "nothing but a FIFO tells of a supervisor",
+        "sv: status a logger that is not supervised":
+            "the original prints the service's status once more, as the logger's",
+        "sv: check waits for one that is wanted up": _CHECK,
+        "sv: check waits for one that is wanted down": _CHECK,
+        "sv: check is called by its path": "it is called ./check, as documented",
+        "sv: check is killed": "a check that was killed has not said that the service is available",
+        "sv: init script: status and a logger that is down":
+            "the exit code is that of the service; the original's is that of its logger",
+    },
     "svc": {
         "svc: name with newline and odd bytes": _VISIBLE,
         "svc: control is a file": "nothing but a FIFO is written to",
@@ -59,6 +94,16 @@ DIFFERENCES = {
             "the line names the word: the C library has no letter for a byte beyond ASCII",
         "svc: long option":
             "an error; the original takes any word that begins with two dashes for two dashes",
+    },
+    "svlogd": {
+        "svlogd: -V": "the version is that of Apus",
+        "svlogd: a line without an end": _LAST_LINE,
+        "svlogd: TERM within a line": _LAST_LINE,
+        "svlogd: a directory that is a file": "it is opened as a directory, which says the same",
+        "svlogd: a directory of odd bytes": _VISIBLE,
+        "svlogd: -r in a long line": "the original replaces nothing beyond the limit of a line",
+        "svlogd: what crashes left counts": "the original never removes a file of a crash",
+        "svlogd: pattern +bx": _PLUS,
     },
     "svok": {
         "svok: name with odd bytes": _VISIBLE,

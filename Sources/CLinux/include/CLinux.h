@@ -36,12 +36,15 @@
 #include <sys/inotify.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/reboot.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
+#include <sys/swap.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/types.h>
@@ -89,6 +92,7 @@ enum {
                     IN_CLOSE_WRITE | IN_MOVE_SELF | IN_DELETE_SELF | IN_ONLYDIR,
     CL_SOCK_STREAM = SOCK_STREAM, CL_SOCK_NONBLOCK = SOCK_NONBLOCK, CL_SOCK_CLOEXEC = SOCK_CLOEXEC,
     CL_SOCK_DGRAM = SOCK_DGRAM,
+    CL_MSG_DONTWAIT = MSG_DONTWAIT,
     CL_IPPROTO_TCP = IPPROTO_TCP, CL_IPPROTO_IPV6 = IPPROTO_IPV6,
     CL_SEND_NOW = MSG_DONTWAIT | MSG_NOSIGNAL, CL_PEEK_NOW = MSG_DONTWAIT | MSG_PEEK
 };
@@ -109,7 +113,7 @@ void cl_set_seam(void *seam);
 /* close_range(2), from a number to the last. */
 int cl_close_from(unsigned first);
 
-enum { CL_SPAWN_DESCRIPTORS = 64 }; /* no more can be placed */
+enum { CL_SPAWN_DESCRIPTORS = 128 }; /* no more can be placed */
 /* What the child has to do before it execs, in this order. -1 means "leave as it is". */
 struct cl_spawn_request {
     const char *const *paths;      /* candidates, tried in order; NULL ends the list */
@@ -117,6 +121,7 @@ struct cl_spawn_request {
     char *const *environment;
     const int *descriptors;        /* child's descriptor i becomes a copy of descriptors[i] */
     int descriptor_count;
+    int other_source, other_target; /* after those, other_target becomes a copy of other_source, if not -1 */
     int close_from;                /* more than 0: cl_close_from this, which must be known to work;
                                       the descriptors above and the directory are lower */
     int directory;                 /* fchdir here */

@@ -84,13 +84,18 @@ public struct ConfinementOptions: Sendable {
     /// Confines this process and says what it is to become.
     func become(_ invocation: Invocation) throws(Failure) -> Outcome {
         var invocation = invocation
+        try apply(before: &invocation)
+        return .become(invocation)
+    }
+
+    /// Confines this process, which is to become `invocation`, and has that be an exec where it matters.
+    public func apply(before invocation: inout Invocation) throws(Failure) {
         if limits.contains(where: { $0.change.isTight(for: $0.resource) }) {
             invocation.prepareExec()
         }
         let wasRoot = CurrentProcess.user == 0 && CurrentProcess.effectiveUser == 0
         try apply()
         if execCompletes(wasRoot: wasRoot) { invocation.requireExec() }
-        return .become(invocation)
     }
 
     /// The exec that must come first where this process can only go on after one; nil otherwise. A

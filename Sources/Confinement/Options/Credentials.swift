@@ -72,6 +72,12 @@ public struct Credentials: Sendable {
         givenGroup = group
     }
 
+    /// Becomes a user and these groups, of which the first is the primary one.
+    public mutating func become(_ user: UserAndGroups) {
+        become(user: user.user, group: user.groups[0])
+        groups = .these(user.groups)
+    }
+
     /// `--group`: a name or a number.
     mutating func take(group text: ByteString) throws(Failure) {
         givenGroup = try Credentials.group(text)

@@ -52,6 +52,16 @@ public struct OpenMode: Sendable {
     public static let createAppending = OpenMode(
         flags: O_WRONLY | O_APPEND | O_CREAT | O_EXCL | O_NONBLOCK, permissions: 0o644)
 
+    /// For writing at the end of what is there.
+    public static let appendExisting = OpenMode(flags: O_WRONLY | O_APPEND | O_NONBLOCK)
+    /// For writing from the start, emptied, created 0600.
+    public static let secret = OpenMode(
+        flags: O_WRONLY | O_TRUNC | O_CREAT | O_NOFOLLOW, permissions: 0o600)
+    /// A terminal for both, without making it the controlling one.
+    public static let terminal = OpenMode(flags: O_RDWR | O_NOCTTY)
+    /// A terminal for writing what there is room for.
+    public static let terminalWithoutWaiting = OpenMode(flags: O_WRONLY | O_NOCTTY | O_NONBLOCK)
+
     /// The same, but a symbolic link as the last component throws ELOOP, or ENOTDIR where a directory
     /// is asked for. O_NOFOLLOW.
     public var notFollowing: OpenMode {

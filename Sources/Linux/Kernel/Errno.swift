@@ -35,6 +35,10 @@ public struct Errno: Equatable, Sendable {
     public static let isDirectory = Errno(EISDIR)
     /// EINVAL: invalid argument.
     public static let invalid = Errno(EINVAL)
+    /// ENODEV: no device, or no file system, of that kind.
+    public static let noDevice = Errno(ENODEV)
+    /// EBUSY: in use.
+    public static let busy = Errno(EBUSY)
     /// EPERM: not permitted.
     public static let notPermitted = Errno(EPERM)
     /// EACCES: permission denied.

@@ -18,6 +18,8 @@ public struct Invocation: Sendable {
     public private(set) var mustExec = false
     /// Whether nobody is told when the program cannot be run.
     public var failsQuietly = false
+    /// What people are told before the program's name when it cannot be run.
+    public var complaint: ByteString = "unable to run "
     private var ready: PreparedInvocation?
 
     /// A program with its arguments, looked up in the PATH of `search`.

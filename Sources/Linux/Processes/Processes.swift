@@ -24,8 +24,10 @@ public struct ExitStatus: Equatable, Sendable {
 
 /// How a child differs from its parent. Everything not named here is inherited.
 public struct ChildSetup: Sendable {
-    /// The child's descriptor i becomes a copy of `descriptors[i]`; -1 leaves it. At most 64.
+    /// The child's descriptor i becomes a copy of `descriptors[i]`; -1 leaves it. At most 128.
     public var descriptors: [Int32] = []
+    /// One more, at any number: `target` becomes a copy of `source`.
+    public var otherDescriptor: (source: Int32, target: Int32) = (-1, -1)
     /// More than 0 to keep from it every descriptor of this number and up, whatever it is; those of
     /// `descriptors` are lower. Starting it then costs the same however many there are. Only above a
     /// `descriptorAboveAll`, which is not to be had everywhere.
@@ -96,6 +98,8 @@ func spawnRequest(_ setup: ChildSetup, _ descriptors: UnsafeBufferPointer<Int32>
     var request = cl_spawn_request()
     request.descriptors = descriptors.baseAddress
     request.descriptor_count = Int32(descriptors.count)
+    request.other_source = setup.otherDescriptor.source
+    request.other_target = setup.otherDescriptor.target
     request.close_from = setup.closeFrom
     request.directory = setup.directory
     request.new_session = setup.newSession ? 1 : 0
@@ -236,6 +240,10 @@ public func send(_ signal: Signal, to pid: ProcessID) throws(SystemError) {
 /// Waits for a signal that is not blocked, for ever if all are. pause(2).
 public func pause() { _ = CLinux.pause() }
 
+/// The process group of a process; 0 when it is none of this namespace's, as for threads of the kernel, and -1 when
+/// there is no such process. getpgid(2).
+public func processGroup(of pid: ProcessID) -> ProcessID { getpgid(pid) }
+
 /// Facts about this process.
 public enum CurrentProcess {
     /// Its id.
@@ -256,6 +264,13 @@ public enum CurrentProcess {
         _ = try Kernel.call("prctl") { cl_prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) }
     }
 
+    /// Has it killed when its parent ends, however that does. prctl(2) PR_SET_PDEATHSIG.
+    public static func endWithParent() throws(SystemError) {
+        _ = try Kernel.call("prctl") {
+            cl_prctl(PR_SET_PDEATHSIG, UInt(Signal.kill.number), 0, 0, 0)
+        }
+    }
+
     /// Starts a session. setsid(2).
     public static func startSession() throws(SystemError) {
         _ = try Kernel.call("setsid") { setsid() }
@@ -270,6 +285,17 @@ public enum CurrentProcess {
         // The first argument has a type of its own in one libc.
         _ = try Kernel.call("setpriority") {
             cl_syscall(Int(SYS_setpriority), 0, 0, Int(value), 0)
+        }
+    }
+
+    /// Adds to the nice value, within its bounds. getpriority(2), setpriority(2); throws EPERM as nice(2) does
+    /// when only privilege would do.
+    public static func addNice(_ increment: Int32) throws(SystemError) {
+        // The system call's result is 20 less the nice value, and so never negative.
+        let now = try Kernel.call("getpriority") { cl_syscall(Int(SYS_getpriority), 0, 0, 0, 0) }
+        let wanted = 20 - Int(now) + Int(increment)
+        do throws(SystemError) { try setNice(Int32(min(max(wanted, -20), 19))) } catch {
+            throw error.errno == .accessDenied ? SystemError("nice", .notPermitted) : error
         }
     }
 

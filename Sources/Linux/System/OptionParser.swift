@@ -10,6 +10,8 @@ public struct OptionParser {
         case letter(Unicode.Scalar, takesValue: Bool)
         /// `--word`, given without the dashes.
         case word(ByteString, takesValue: Bool)
+        /// `--word` or `--word=VALUE`.
+        case wordWithOptionalValue(ByteString)
     }
 
     /// What the next word was.
@@ -48,7 +50,7 @@ public struct OptionParser {
             case .letter(let letter, let takesValue):
                 short.append(UInt8(truncatingIfNeeded: letter.value))
                 if takesValue { short.append(UInt8(ascii: ":")) }
-            case .word(let word, _):
+            case .word(let word, _), .wordWithOptionalValue(let word):
                 long.append(word)
                 places.append(place)
             }
@@ -64,11 +66,16 @@ public struct OptionParser {
         var failed: Int32 = 0
         var table: [CLinux.option] = []
         for (index, place) in longPlaces.enumerated() {
-            guard case .word(_, let takesValue) = names[place] else { continue }
+            let argument =
+                switch names[place] {
+                case .word(_, true): required_argument
+                case .wordWithOptionalValue: optional_argument
+                default: no_argument
+                }
             table.append(
                 CLinux.option(
                     name: longNames.pointer[index],
-                    has_arg: takesValue ? required_argument : no_argument, flag: nil,
+                    has_arg: argument, flag: nil,
                     val: Int32(OptionParser.firstWord + place)))
         }
         table.append(CLinux.option(name: nil, has_arg: 0, flag: nil, val: 0))

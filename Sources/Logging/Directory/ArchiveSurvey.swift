@@ -18,12 +18,16 @@ struct ArchiveSurvey {
     /// Finds nothing yet.
     init() {}
 
-    /// Looks through `directory`. Directories are no archived files, whatever their names.
-    init(of directory: Directory) throws(SystemError) {
+    /// Looks through `directory` for the names that `isArchived` says are those of archived files. Directories
+    /// are none, whatever their names.
+    init(
+        of directory: Directory,
+        where isArchived: (ByteString) -> Bool = ArchiveSurvey.isArchiveName
+    ) throws(SystemError) {
         var survey = ArchiveSurvey()
         var unknown: [ByteString] = []
         try forEachEntry(of: ".", in: directory) { name, isDirectory in
-            guard ArchiveSurvey.isArchiveName(name) else { return }
+            guard isArchived(name) else { return }
             switch isDirectory {
             case true: break
             case false: survey.add(name)

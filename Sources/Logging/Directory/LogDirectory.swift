@@ -10,7 +10,7 @@ import Linux
 /// Whoever may write to the directory gains nothing by it: it is opened once, files in it are opened
 /// relative to it and never through a link, new files are made where nothing is, and nothing but a
 /// regular file with a single name is written to.
-struct LogDirectory: ~Copyable {
+struct LogDirectory: LogPlace, ~Copyable {
     /// The length of `current` when it was opened, in bytes.
     let initialBytes: Int
     /// How many bytes could not be written before multilog had to end; nil as long as all were, and
@@ -140,9 +140,9 @@ struct LogDirectory: ~Copyable {
     private func process(_ command: ByteString, _ code: Archive.Code) throws(Retry.GivenUp) {
         guard let results = try processor.run(command, in: directory, path: path, archive, retry)
         else { return try archive.finish("previous", .uncertain) }
-        try secure(results.processed, "processed")
+        try secure(results.output, "processed")
         try retry.untilDone("unable to set mode of \(path)/processed") { () throws(SystemError) in
-            try setPermissions(results.processed, LogDirectory.safeMode)
+            try setPermissions(results.output, LogDirectory.safeMode)
         }
         try secure(results.newState, "newstate")
         try retry.untilDone("unable to remove \(path)/previous") { () throws(SystemError) in

@@ -7,7 +7,7 @@ import Linux
 /// descriptor 4 and what it leaves to the next as descriptor 5.
 public struct Processor {
     /// Signals that multilog takes for itself and processors must not inherit as it set them.
-    private static let ownSignals = SignalSet(.terminate, .alarm)
+    private static let ownSignals = SignalSet(.terminate, .alarm, .hangup)
     /// For how many milliseconds a processor may go on when multilog has been told to end.
     private static let patience: Int32 = 10_000
 
@@ -35,14 +35,16 @@ public struct Processor {
                 return nil
             }
             let files: ProcessorFiles
-            do throws(SystemError) { files = try ProcessorFiles(in: place, archive) } catch {
+            do throws(SystemError) {
+                files = try ProcessorFiles(reading: "previous", writing: "processed", in: place)
+            } catch {
                 retry.messages.report(error.explained("unable to run \(command)"))
                 try retry.pause("processor failed in \(path)")
                 continue
             }
             let pid: ProcessID
             do throws(SpawnError) {
-                pid = try spawn(invocation(command), setup(files, place))
+                pid = try start(command, files, in: place)
             } catch {
                 if error.isFork {
                     try retry.pause("unable to fork for processor in \(path)", error.cause.errno)
@@ -89,6 +91,11 @@ public struct Processor {
         }
     }
 
+    /// Starts `command` on `files` of the directory `place`.
+    func start(_ command: ByteString, _ files: borrowing ProcessorFiles, in place: Directory)
+        throws(SpawnError) -> ProcessID
+    { try spawn(invocation(command), setup(files, place)) }
+
     private func invocation(_ command: ByteString) -> Invocation {
         Invocation("/bin/sh", arguments: ["sh", "-c", command], environment: environment)
     }
@@ -96,7 +103,7 @@ public struct Processor {
     private func setup(_ files: borrowing ProcessorFiles, _ place: Directory) -> ChildSetup {
         var setup = ChildSetup()
         setup.descriptors = [
-            files.previous.number, files.processed.number, -1, -1, files.state.number,
+            files.input.number, files.output.number, -1, -1, files.state.number,
             files.newState.number,
         ]
         setup.directory = place.number
@@ -110,25 +117,31 @@ public struct Processor {
 /// written to.
 struct ProcessorFiles: ~Copyable {
     /// The full file.
-    let previous: Descriptor
+    let input: Descriptor
     /// The file to archive.
-    let processed: Descriptor
+    let output: Descriptor
     /// What the last one left; empty when somebody removed it.
     let state: Descriptor
     /// What the next one is to remember.
     let newState: Descriptor
 
-    init(in place: Directory, _ archive: Archive) throws(SystemError) {
-        let previous = try openRegularFile("previous", .read, in: place)
-        archive.discard("processed")
-        let processed = try openFile("processed", .createNew, in: place)
+    init(reading: ByteString, writing: ByteString, in place: Directory) throws(SystemError) {
+        let input = try openRegularFile(reading, .read, in: place)
+        let output = try ProcessorFiles.make(writing, in: place)
         let state = try ProcessorFiles.openState(in: place)
-        archive.discard("newstate")
-        let newState = try openFile("newstate", .createNew, in: place)
-        self.previous = previous
-        self.processed = processed
+        let newState = try ProcessorFiles.make("newstate", in: place)
+        self.input = input
+        self.output = output
         self.state = state
         self.newState = newState
+    }
+
+    /// Makes a file in place of what a crash may have left; where that cannot be removed, making it tells.
+    private static func make(_ file: ByteString, in place: Directory) throws(SystemError)
+        -> Descriptor
+    {
+        do throws(SystemError) { try removeFile(file, in: place) } catch {}
+        return try openFile(file, .createNew, in: place)
     }
 
     private static func openState(in place: Directory) throws(SystemError) -> Descriptor {

@@ -1,16 +1,22 @@
 import Bytes
 
-/// When a log file is full. It grows by chunks; in its last 2000 bytes it ends with the first chunk
-/// that can be cut after a newline, and where there is none it is cut at its size.
+/// When a log file is full. It grows by chunks; near its size it ends with the first chunk that can be cut
+/// after a newline, and where there is none it is cut at its size.
 public struct SizeRule: Sendable {
-    /// Where a file looks for a line to end with: this many bytes before its size.
-    static let margin = 2000
+    /// From how many bytes before its size on a file looks for a line to end with; for multilog.
+    public static let usualMargin = 2000
 
     /// The greatest size of a file in bytes.
     public let size: Int
 
+    /// From how many bytes before its size on a file looks for a line to end with; negative for never.
+    let margin: Int
+
     /// The rule for files of `size` bytes.
-    public init(size: Int) { self.size = size }
+    public init(size: Int, margin: Int = SizeRule.usualMargin) {
+        self.size = size
+        self.margin = margin
+    }
 
     /// Whether a file of `bytes` bytes takes no more.
     public func isFull(_ bytes: Int) -> Bool { bytes >= size }
@@ -18,7 +24,7 @@ public struct SizeRule: Sendable {
     /// Whether a chunk of `count` bytes does not bring a file of `bytes` bytes to where it may end.
     @inline(__always)
     public func isFar(_ bytes: Int, adding count: Int) -> Bool {
-        bytes + count < size - SizeRule.margin
+        bytes + count < size - margin
     }
 
     /// How much of `chunk` a file of `bytes` bytes, which is not full, takes.

@@ -18,6 +18,8 @@ public final class LogEngine {
     private static let stampSize = TAI64N.textCount + 1
     /// How much the original reads at once; before each time it writes what it has.
     private static let originalReadSize = 1024
+    /// How much it writes at once.
+    private static let originalWriteSize = 512
     /// What is in memory, in this order: the stamp, a line to show, room for the head of a line that
     /// began in the last block, and to the end the block.
     private static let shownStart = stampSize
@@ -35,7 +37,7 @@ public final class LogEngine {
     private let allocation: ByteBlock
     private let memory: UnsafeMutableRawPointer
     private let ownBlockSize: Int
-    private var outputs: FixedArray<LogOutput>
+    private var outputs: FixedArray<LogOutput<LogDirectory>>
     private var statusFiles: FixedArray<StatusFile>
     /// Bytes of an incomplete head, which stand just before the block.
     private var carried = 0
@@ -70,8 +72,12 @@ public final class LogEngine {
         for settings in script.directories {
             let directory = try LogDirectory(settings, processor, retry)
             let block = try LogEngine.allocate(
-                LogOutput.capacity, orAtLeast: LogOutput.leastCapacity)
-            outputs.append(LogOutput(directory, SizeRule(size: settings.size), block))
+                LogOutput<LogDirectory>.capacity,
+                orAtLeast: LogOutput<LogDirectory>.leastCapacity)
+            outputs.append(
+                LogOutput(
+                    directory, SizeRule(size: settings.size),
+                    chunkSize: LogEngine.originalWriteSize, block))
         }
     }
 

@@ -1,24 +1,39 @@
 import Bytes
 import Linux
 
+/// Where lines of a log go: a file `current` that becomes an archived one.
+protocol LogPlace: ~Copyable {
+    /// The length of `current` when it was opened, in bytes.
+    var initialBytes: Int { get }
+    /// How many bytes could not be written before the program had to end; nil as long as all were.
+    var lostBytes: Int? { get }
+    /// Writes all of `bytes` to `current`.
+    mutating func write(_ bytes: UnsafeRawBufferPointer)
+    /// Archives `current` and starts a new one.
+    mutating func rotate()
+    /// Brings `current` safely to disk and says so in its permissions, for the next start.
+    mutating func end()
+}
+
 /// What goes to one log directory, gathered into large writes. Files are cut just where the original
-/// cuts them, so that the same lines make the same archives: it decides by chunks of its 512-byte
-/// buffer, and the bounds of those chunks are kept here although nothing is written at them.
-struct LogOutput: ~Copyable {
-    /// The buffer of the original, whose bounds decide where a file may end.
-    static let chunkSize = 512
+/// cuts them, so that the same lines make the same archives: it decides by chunks of its buffer, and
+/// the bounds of those chunks are kept here although nothing is written at them.
+struct LogOutput<Place: LogPlace & ~Copyable>: ~Copyable {
     /// What is written while more input is there ends where such a block of the file does, which the
     /// page cache takes with less work.
-    static let blockSize = 64 * 1024
+    static var blockSize: Int { 64 * 1024 }
     /// Enough for what waits for such an end and the stamped lines of some blocks of input.
-    static let capacity = 512 * 1024
+    static var capacity: Int { 512 * 1024 }
     /// What it does with where memory is scarce: the head of a line, an open chunk, and some more.
-    static let leastCapacity = 4096
+    static var leastCapacity: Int { 4096 }
 
     /// Whether the line being read goes here.
     var isSelected = true
 
-    private var directory: LogDirectory
+    /// Where it goes.
+    var directory: Place
+    /// The buffer of the original, whose bounds decide where a file may end.
+    private let chunkSize: Int
     private let rule: SizeRule
     /// Length of `current` with the chunks that wait in memory, without the open one.
     private var bytes: Int
@@ -31,12 +46,15 @@ struct LogOutput: ~Copyable {
     private var chunkStart = 0
     private var end = 0
 
-    /// How many bytes the directory did not take; see `LogDirectory.lostBytes`.
+    /// How many bytes the directory did not take.
     var lostBytes: Int? { directory.lostBytes }
 
-    /// Writes to `directory`, whose files follow `rule`, from `block`.
-    init(_ directory: consuming LogDirectory, _ rule: SizeRule, _ block: consuming ByteBlock) {
+    /// Writes to `directory`, whose files follow `rule`, from `block`, which has room for three chunks.
+    init(
+        _ directory: consuming Place, _ rule: SizeRule, chunkSize: Int, _ block: consuming ByteBlock
+    ) {
         bytes = directory.initialBytes
+        self.chunkSize = chunkSize
         self.directory = directory
         self.rule = rule
         memory = block.start
@@ -44,20 +62,20 @@ struct LogOutput: ~Copyable {
         self.block = block
     }
 
-    /// Adds the head of a line, at most 1000 bytes, which the original keeps together.
+    /// Adds the head of a line, or what goes before it, which the original keeps together.
     @inline(__always)
     mutating func addHead(_ head: UnsafeRawBufferPointer) {
-        if head.count > LogOutput.chunkSize - (end - chunkStart) { endChunk() }
+        if head.count > chunkSize - (end - chunkStart) { endChunk() }
         append(head)
-        if head.count > LogOutput.chunkSize { endChunk() }
+        if head.count > chunkSize { endChunk() }
     }
 
     /// Adds the rest of a long line, which the original copies byte by byte.
     mutating func addRest(_ rest: UnsafeRawBufferPointer) {
         var rest = rest
         while !rest.isEmpty {
-            if end - chunkStart == LogOutput.chunkSize { endChunk() }
-            let count = min(rest.count, LogOutput.chunkSize - (end - chunkStart))
+            if end - chunkStart == chunkSize { endChunk() }
+            let count = min(rest.count, chunkSize - (end - chunkStart))
             append(UnsafeRawBufferPointer(rebasing: rest[..<count]))
             rest = UnsafeRawBufferPointer(rebasing: rest[count...])
         }
@@ -66,7 +84,7 @@ struct LogOutput: ~Copyable {
     /// Ends a line.
     @inline(__always)
     mutating func addNewline() {
-        if end - chunkStart == LogOutput.chunkSize { endChunk() }
+        if end - chunkStart == chunkSize { endChunk() }
         if end == capacity { makeRoom() }
         memory.storeBytes(of: UInt8(ascii: "\n"), toByteOffset: end, as: UInt8.self)
         end += 1
@@ -92,7 +110,7 @@ struct LogOutput: ~Copyable {
     /// Writes what fills blocks of the file.
     mutating func writeBlocks() {
         let written = bytes - (chunkStart - start)
-        let fillable = bytes & ~(LogOutput.blockSize - 1)
+        let fillable = bytes & ~(LogOutput<Place>.blockSize - 1)
         if fillable > written { write(fillable - written) }
     }
 

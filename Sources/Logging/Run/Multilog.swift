@@ -71,7 +71,7 @@ public struct Multilog {
 
     /// Waits for `descriptor` or a signal that can be read from `signals`, for so many milliseconds at
     /// most; returns whether there is a signal, which stays to be read.
-    private static func wait(_ descriptor: Int32, _ milliseconds: Int32?, orFor signals: Int32)
+    static func wait(_ descriptor: Int32, _ milliseconds: Int32?, orFor signals: Int32)
         -> Bool
     {
         var awaited = [Awaited(descriptor), Awaited(signals)]

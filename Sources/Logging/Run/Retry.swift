@@ -9,14 +9,30 @@ public final class Retry {
     /// Thrown when multilog gives up something because it was told to end. It has been said by then.
     struct GivenUp: Error {}
 
-    /// How long a pause is, in milliseconds, and the same once multilog has been told to end.
-    private static let pause: Int32 = 5000
+    /// In whose words it says what it is unable to do.
+    enum Dialect {
+        /// `warning: TROUBLE, pausing: CAUSE`, for five seconds.
+        case multilog
+        /// `pausing: TROUBLE: CAUSE`, for three seconds.
+        case svlogd
+
+        /// How long a pause is, in milliseconds.
+        var pause: Int32 {
+            switch self {
+            case .multilog: 5000
+            case .svlogd: 3000
+            }
+        }
+    }
+
+    /// How long a pause is, in milliseconds, once multilog has been told to end.
     private static let lastPause: UInt64 = 200
     /// For how many milliseconds it goes on trying when it has been told to end.
     private static let patience: UInt64 = 5000
 
     /// Where it speaks.
     let messages: Messages
+    private let dialect: Dialect
     private let wait: (_ descriptor: Int32, _ milliseconds: Int32?) -> Bool
     /// When it gives up; nil as long as it has not been told to end.
     private var deadline: Instant?
@@ -24,9 +40,11 @@ public final class Retry {
     /// Speaks through `messages`. `wait` waits for so many milliseconds, or until `descriptor` can be
     /// read if it is one, or until the process is told to end, and returns whether it is.
     init(
-        messages: Messages, wait: @escaping (_ descriptor: Int32, _ milliseconds: Int32?) -> Bool
+        messages: Messages, _ dialect: Dialect = .multilog,
+        wait: @escaping (_ descriptor: Int32, _ milliseconds: Int32?) -> Bool
     ) {
         self.messages = messages
+        self.dialect = dialect
         self.wait = wait
     }
 
@@ -55,8 +73,12 @@ public final class Retry {
             }
             return Linux.pause(until: .now.advanced(milliseconds: Retry.lastPause))
         }
-        messages.warning("\(trouble), pausing", errno)
-        if wait(-1, Retry.pause) { endSoon() }
+        switch (dialect, errno) {
+        case (.multilog, _): messages.warning("\(trouble), pausing", errno)
+        case (.svlogd, let errno?): messages.line("pausing: \(trouble): \(errno.text)")
+        case (.svlogd, nil): messages.line("pausing: \(trouble)")
+        }
+        if wait(-1, dialect.pause) { endSoon() }
     }
 
     /// Waits until `descriptor` can be read, however long that takes, but only for so many milliseconds

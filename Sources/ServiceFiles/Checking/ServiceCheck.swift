@@ -10,9 +10,9 @@ public struct ServiceCheck {
     public private(set) var problems: [DefinitionProblem] = []
 
     private let path: ByteString
-    private var services: [ByteString: DefinitionReader] = [:]
+    private var definitions: [ByteString: ServiceDefinition] = [:]
     /// The services whose problems are asked for; not those that they merely name.
-    private var asked: [ByteString] = []
+    private var asked: [(name: ByteString, reader: DefinitionReader)] = []
     private var directories: [FileStatus.Identity: ByteString] = [:]
     private var states: [FileStatus.Identity: ByteString] = [:]
 
@@ -26,8 +26,8 @@ public struct ServiceCheck {
         let reader = DefinitionReader(Directory(place), name: path)
         if reader.isOfService {
             let (parent, name) = try ServiceCheck.split(path, place)
-            services[name] = reader
-            asked = [name]
+            definitions[name] = reader.definition
+            asked = [(name, reader)]
             check(name, reader, at: path)
             findOthers(named: reader.definition, in: parent)
         } else {
@@ -54,8 +54,8 @@ public struct ServiceCheck {
                 directories[found.identity] = name
                 let directory = try openFile(name, .place, in: place)
                 let reader = DefinitionReader(Directory(directory), name: path)
-                services[name] = reader
-                asked.append(name)
+                definitions[name] = reader.definition
+                asked.append((name, reader))
                 if name.contains(UInt8(ascii: "\n")) {
                     complain(path, "a newline is in the name, so that no setting can name it")
                 }
@@ -118,10 +118,13 @@ public struct ServiceCheck {
     // MARK: Dependencies
 
     private mutating func checkGraph() {
-        let graph = DependencyGraph(services.mapValues { $0.definition })
-        for problem in graph.problems where asked.contains(problem.name) {
-            guard let (file, line) = services[problem.name]?.source(of: problem) else { continue }
-            problems.append(DefinitionProblem(file: file, line: line, text: problem.text))
+        let problems = DependencyGraph(definitions).problems
+        for problem in problems {
+            guard let (_, reader) = asked.first(where: { $0.name == problem.name }) else {
+                continue
+            }
+            let (file, line) = reader.source(of: problem)
+            self.problems.append(DefinitionProblem(file: file, line: line, text: problem.text))
         }
     }
 
@@ -129,13 +132,13 @@ public struct ServiceCheck {
     private mutating func findOthers(named first: ServiceDefinition, in parent: ByteString) {
         var open = first.namedServices
         while let name = open.popLast() {
-            if services[name] != nil { continue }
+            if definitions[name] != nil { continue }
             let path: ByteString = "\(parent)/\(name)"
             do throws(SystemError) {
                 let place = try openFile(path, .place)
                 let reader = DefinitionReader(Directory(place), name: path)
                 if !reader.isOfService { continue }
-                services[name] = reader
+                definitions[name] = reader.definition
                 open += reader.definition.namedServices
             } catch {
                 // It is told to be unknown.

@@ -6,7 +6,7 @@ import Services
 // s6's files: a value each, on the first line.
 extension DefinitionReader {
     /// Reads what s6-supervise reads.
-    mutating func readS6() {
+    func readS6() {
         definition.dialect = .s6
         definition.finishLimit = DefinitionReader.finishLimitOfS6
         if let limit = milliseconds(in: .timeoutFinish) { definition.finishLimit = limit.value }
@@ -25,19 +25,19 @@ extension DefinitionReader {
     }
 
     /// The first line of a file without blanks around it; nil where there is no such file.
-    mutating func firstLine(of file: DefinitionFile) -> ByteString? {
+    func firstLine(of file: DefinitionFile) -> ByteString? {
         guard contains(file), let content = content(of: file) else { return nil }
         return ByteString(trimmed(content.prefix { $0 != UInt8(ascii: "\n") }))
     }
 
     /// The limit in a file with milliseconds, of which 0 means for ever; nil where there is no such file, or none that
     /// can be understood.
-    mutating func milliseconds(in file: DefinitionFile) -> TimeLimit? {
+    func milliseconds(in file: DefinitionFile) -> TimeLimit? {
         guard let number = number(in: file, 0...Int(UInt32.max)) else { return nil }
         return TimeLimit(value: number == 0 ? nil : UInt64(number) * 1_000_000)
     }
 
-    private mutating func number(in file: DefinitionFile, _ range: ClosedRange<Int>) -> Int? {
+    private func number(in file: DefinitionFile, _ range: ClosedRange<Int>) -> Int? {
         guard let line = firstLine(of: file) else { return nil }
         guard let number = parseDecimal(line, within: range) else {
             let expected: ByteString = "no number from \(range.lowerBound) to \(range.upperBound)"
@@ -47,7 +47,7 @@ extension DefinitionReader {
         return number
     }
 
-    private mutating func signal(in file: DefinitionFile) -> Int32? {
+    private func signal(in file: DefinitionFile) -> Int32? {
         guard let line = firstLine(of: file) else { return nil }
         guard let signal = SignalNames.number(of: line) else {
             complain(file, 1, "\"\(line.visible)\" is no signal")

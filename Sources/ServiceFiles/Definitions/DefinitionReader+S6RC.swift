@@ -6,7 +6,7 @@ import Services
 // The source directories of s6-rc.
 extension DefinitionReader {
     /// Reads what s6-rc-compile reads. `flag-essential` and `flag-recommended` ask nothing of a supervisor.
-    mutating func readS6RC(_ type: ServiceDefinition.Kind) {
+    func readS6RC(_ type: ServiceDefinition.Kind) {
         definition.kind = type
         definition.needs += list(.dependencies, "needs") + list(.dependenciesD, "needs")
         if definition.kind == .bundle {
@@ -24,7 +24,7 @@ extension DefinitionReader {
     }
 
     /// What kind of thing `type` says it is; nil where there is none, or nothing that s6-rc would take.
-    mutating func readType() -> ServiceDefinition.Kind? {
+    func readType() -> ServiceDefinition.Kind? {
         guard let type = firstLine(of: .type) else { return nil }
         switch type {
         case "longrun": return .longrun
@@ -37,7 +37,7 @@ extension DefinitionReader {
     }
 
     /// What somebody may take to have an effect.
-    mutating func complainOfMissingType() {
+    func complainOfMissingType() {
         if contains(.type) { return }
         for file in [.dependencies, .dependenciesD, .contentsD, .producerFor, .consumerFor]
             as [DefinitionFile] where contains(file)
@@ -47,7 +47,7 @@ extension DefinitionReader {
     }
 
     /// How long a one-shot may take, or a service that tells until it is ready.
-    private mutating func readTimeouts() {
+    private func readTimeouts() {
         let up = milliseconds(in: .timeoutUp)
         let down = milliseconds(in: .timeoutDown)
         if definition.kind == .oneshot {
@@ -59,7 +59,7 @@ extension DefinitionReader {
     }
 
     /// The names in a file, one a line, or those of a directory's entries.
-    private mutating func list(_ file: DefinitionFile, _ setting: ByteString) -> [ByteString] {
+    private func list(_ file: DefinitionFile, _ setting: ByteString) -> [ByteString] {
         guard contains(file) else { return [] }
         var names: [ByteString] = []
         if file.isDirectory {

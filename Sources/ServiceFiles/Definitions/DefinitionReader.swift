@@ -13,7 +13,7 @@ import Services
 /// `finish` is told of a death in s6's way if the directory has a file that only s6 knows, or s6-rc's `type`, and else
 /// in runit's, unless `settings` has `finish-arguments`. In s6's way it has five seconds unless something says
 /// otherwise. What else s6-rc reads counts only beside a `type`, without which s6-rc takes no directory.
-public struct DefinitionReader {
+public final class DefinitionReader {
     /// The most bytes of a file.
     static let longest = 65_536
     /// The most names in `dependencies.d` and its like.
@@ -91,15 +91,14 @@ public struct DefinitionReader {
     }
 
     /// Remembers where a value is from.
-    mutating func note(_ setting: ByteString, _ value: ByteString, _ file: ByteString, _ line: Int)
-    {
+    func note(_ setting: ByteString, _ value: ByteString, _ file: ByteString, _ line: Int) {
         mentions.append(Mention(setting: setting, value: value, file: file, line: line))
     }
 
     // MARK: The directory
 
     /// Notes which files there are; false where that cannot be told.
-    private mutating func readNames() -> Bool {
+    private func readNames() -> Bool {
         var files = DefinitionFiles()
         do throws(SystemError) {
             try forEachEntry(of: ".", in: place) { name, isDirectory in
@@ -118,7 +117,7 @@ public struct DefinitionReader {
     }
 
     /// Gives `finish` the time that is usual where `settings` says how it is called and nothing says how long it may take.
-    private mutating func limitFinish() {
+    private func limitFinish() {
         if settings.contains(.finishArguments), !settings.contains(.finishTimeout),
             !files.contains(.timeoutFinish)
         {
@@ -129,7 +128,7 @@ public struct DefinitionReader {
 
     /// Notes which programs the directory has. Whether those that every dialect has can be executed is told when they
     /// are; the names of encore's are so common that a file is one only if it can be.
-    private mutating func findPrograms() {
+    private func findPrograms() {
         var programs: ServiceDefinition.Programs = []
         if definition.kind == .bundle {
             definition.programs = programs
@@ -147,7 +146,7 @@ public struct DefinitionReader {
     }
 
     /// What a one-shot does and undoes. Its `down` is no wish to start down, unless it is empty.
-    private mutating func findUndoing(_ programs: inout ServiceDefinition.Programs) {
+    private func findUndoing(_ programs: inout ServiceDefinition.Programs) {
         if files.contains(.up) { programs.insert(.up) }
         guard files.contains(.down), let status = status(of: .down) else { return }
         isDown = status.size == 0
@@ -159,14 +158,14 @@ public struct DefinitionReader {
         }
     }
 
-    private mutating func isProgram(_ file: DefinitionFile) -> Bool {
+    private func isProgram(_ file: DefinitionFile) -> Bool {
         files.contains(file) && status(of: file)?.isProgram ?? false
     }
 
     // MARK: Files
 
     /// What a file is, links followed; nil, which is said, where that cannot be told.
-    private mutating func status(of file: DefinitionFile) -> FileStatus? {
+    private func status(of file: DefinitionFile) -> FileStatus? {
         do throws(SystemError) { return try Linux.status(of: file.name, in: place) } catch {
             if error.errno != .noEntry { complain(file, 0, ByteString(error.errno.text)) }
             return nil
@@ -174,7 +173,7 @@ public struct DefinitionReader {
     }
 
     /// The content of a file; nil, which is said, where it cannot be read.
-    mutating func content(of file: DefinitionFile) -> [UInt8]? {
+    func content(of file: DefinitionFile) -> [UInt8]? {
         do throws(SystemError) {
             let descriptor = try openTrusted(file.name, .read, in: place)
             guard try Linux.status(of: descriptor.number).isRegular else {
@@ -193,7 +192,7 @@ public struct DefinitionReader {
     }
 
     /// The names in a directory.
-    mutating func names(in file: DefinitionFile) -> [ByteString] {
+    func names(in file: DefinitionFile) -> [ByteString] {
         var names: [ByteString] = []
         do throws(SystemError) {
             let directory = try openTrusted(file.name, .place, in: place)
@@ -207,7 +206,7 @@ public struct DefinitionReader {
     }
 
     /// Adds a problem of a file.
-    mutating func complain(_ file: DefinitionFile, _ line: Int, _ text: ByteString) {
+    func complain(_ file: DefinitionFile, _ line: Int, _ text: ByteString) {
         if problems.count == DefinitionReader.mostProblems { return }
         problems.append(DefinitionProblem(file: "\(name)/\(file.name)", line: line, text: text))
     }

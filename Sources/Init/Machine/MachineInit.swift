@@ -1,0 +1,96 @@
+import Bytes
+import Commands
+import Formats
+import Linux
+import Services
+import Supervision
+
+/// Process 1 of a machine: brings it up, supervises its services, takes it down. Its arguments are the words of the
+/// kernel's command line that the kernel does not know, and never a command.
+public struct MachineInit {
+    /// Milliseconds from the request to stop to the last KILL, unless `apus.stop-timeout=` says otherwise.
+    private static let stopLimit: UInt64 = 60_000
+    /// How much of that is kept for what comes after the services.
+    private static let stopReserve: UInt64 = 2000
+
+    private let messages: Messages
+
+    /// Speaks through `messages`.
+    public init(_ messages: Messages) { self.messages = messages }
+
+    /// Does it all. The machine ends with it, and process 1 never returns.
+    public func run(_ environment: Environment) -> Never {
+        do throws(SystemError) { try Init.holdSignals() } catch {
+            messages.warning("unable to block signals", error.errno)
+        }
+        Boot.begin(messages)
+        let commandLine = Boot.commandLine(messages)
+        let ending = life(commandLine, environment)
+        Takedown(
+            Machine.Ending(ending, powerOffBy: commandLine["apus.poweroff"]), messages
+        ).perform()
+    }
+
+    private func life(_ commandLine: KernelCommandLine, _ environment: Environment) -> Ending {
+        let notices = Notices(messages)
+        let services = commandLine["apus.services"] ?? "/service"
+        do throws(SystemError) {
+            var boot = Boot(
+                commandLine, services: services, environment: environment, notices: notices,
+                messages: messages)
+            switch try boot.perform() {
+            case .told(let ending): return ending
+            case .ready(let environment):
+                return supervise(configuration(commandLine, services, environment, notices))
+            }
+        } catch {
+            messages.warning("unable to \(error.call): the machine cannot come up", error.errno)
+            return .powerOff
+        }
+    }
+
+    private func supervise(_ configuration: Supervisor.Configuration) -> Ending {
+        do throws(SystemError) {
+            return try Supervisor(configuration, messages: messages).run().ending
+        } catch {
+            messages.warning("unable to \(error.call), only reaping from here on", error.errno)
+            _ = ReapOnly(messages).run()
+            return .powerOff
+        }
+    }
+
+    private func configuration(
+        _ commandLine: KernelCommandLine, _ services: ByteString, _ environment: Environment,
+        _ notices: Notices
+    ) -> Supervisor.Configuration {
+        var limit = MachineInit.stopLimit
+        if let text = commandLine["apus.stop-timeout"] {
+            if let seconds = parseDecimal(text, within: 0...86400) {
+                limit = UInt64(seconds) * 1000
+            } else {
+                messages.warning("apus.stop-timeout=\(text) is no number of seconds up to 86400")
+            }
+        }
+        let messages = messages
+        let substitute = commandLine["apus.poweroff"]
+        var configuration = Supervisor.Configuration(
+            Conductor.Configuration(
+                stopLimit: limit * 1_000_000,
+                stopReserve: min(MachineInit.stopReserve, limit / 4) * 1_000_000,
+                reachesOthers: true),
+            environment: environment,
+            meaning: { signal in
+                if let ending = MachineSignals.immediateEnding(signal) {
+                    Takedown(Machine.Ending(ending, powerOffBy: substitute), messages).perform()
+                }
+                if signal == MachineSignals.notice { return notices.events() }
+                if signal == .user1 { notices.openControl() }
+                return MachineSignals.events(of: signal)
+            })
+        configuration.scanDirectory = services
+        configuration.newSession = true
+        configuration.nullInput = true
+        configuration.signals = Init.signals
+        return configuration
+    }
+}

@@ -1,0 +1,153 @@
+import Bytes
+import Commands
+import Formats
+import Linux
+import Services
+
+/// The end of a machine, once its services have been stopped: nothing is lost that was written, and nothing that hangs
+/// can keep it from ending.
+struct Takedown {
+    private let messages: Messages
+    private let ending: Machine.Ending
+    /// After so many milliseconds the machine ends whatever is not done.
+    static let limit: UInt64 = 20_000
+    /// How long processes may take to be gone once they are killed.
+    private static let patience: UInt64 = 3000
+
+    /// What the kernel itself needs, and has nothing to lose.
+    private static let kept: [ByteString] = ["/proc", "/sys", "/dev"]
+
+    init(_ ending: Machine.Ending, _ messages: Messages) {
+        self.ending = ending
+        self.messages = messages
+    }
+
+    /// Ends the machine.
+    func perform() -> Never {
+        // Nothing reaches this process any more.
+        do throws(SystemError) { try SignalSet.all.block() } catch {}
+        do throws(SystemError) { try changeDirectory("/") } catch {}
+        LoginRecords.noteShutdown(messages)
+        RandomSeed.save(messages)
+        killAll()
+        startWatchdog()
+        closeFiles()
+        stopSwappingAnywhere()
+        unmountAll()
+        Machine.synchronize()
+        end()
+    }
+
+    private func killAll() {
+        do throws(SystemError) { try send(.kill, to: -1) } catch {}
+        let deadline = Instant.now.advanced(milliseconds: Takedown.patience)
+        while Instant.now < deadline {
+            do throws(SystemError) {
+                switch try reap() {
+                case .noChildren: return
+                case .nothingYet: Linux.pause(until: Instant.now.advanced(milliseconds: 5))
+                case .ended, .resumed: break
+                }
+            } catch { return }
+        }
+        messages.warning("some processes do not end even when they are killed")
+    }
+
+    /// A process that ends the machine when this one is still not done: any call below may wait for a device or a
+    /// server that is gone.
+    private func startWatchdog() {
+        do throws(SystemError) {
+            guard case .child = try forkProcess() else { return }
+            closeFiles()
+            Linux.pause(until: Instant.now.advanced(milliseconds: Takedown.limit))
+            messages.warning("the machine does not come down in time, and ends now")
+            end()
+        } catch { messages.warning("unable to start a watchdog", error.errno) }
+    }
+
+    /// What this process had open keeps a file system busy.
+    private func closeFiles() {
+        do throws(SystemError) { try closeDescriptors(from: 3) } catch {}
+    }
+
+    private func stopSwappingAnywhere() {
+        guard let text = SmallFiles.read("/proc/swaps", messages) else { return }
+        for area in SwapTable.areas(in: text) {
+            do throws(SystemError) { try stopSwapping(to: area) } catch {
+                messages.warning("unable to stop swapping to \(area)", error.errno)
+            }
+        }
+    }
+
+    /// What is mounted last goes first, again and again while something goes: mounts may hold each other. What does not
+    /// go is made read-only, and in the end the root.
+    private func unmountAll() {
+        while unmountOnce() {}
+        for target in table.takenDown(keeping: Takedown.kept).map({ $0.target }) + ["/"] {
+            makeReadOnly(target)
+        }
+        guard !table.writable.isEmpty else { return }
+        // A program that was replaced while it ran, this one perhaps, still has a file without a name, which forbids it.
+        forceReadOnly()
+        for mount in table.writable { messages.warning("unable to make \(mount.target) read-only") }
+    }
+
+    private var table: MountTable {
+        MountTable(SmallFiles.read("/proc/self/mountinfo", messages) ?? [])
+    }
+
+    private func unmountOnce() -> Bool {
+        var isAny = false
+        for mount in table.takenDown(keeping: Takedown.kept) {
+            do throws(SystemError) {
+                try unmount(mount.target)
+                isAny = true
+            } catch {}
+        }
+        return isAny
+    }
+
+    private func makeReadOnly(_ target: ByteString) {
+        let flags: MountOptions.Flags = [.remount, .readOnly]
+        do throws(SystemError) { try mount("", on: target, flags: flags.rawValue) } catch {}
+    }
+
+    /// Has the kernel make everything read-only, whoever has what open. It does so on its own time.
+    private func forceReadOnly() {
+        do throws(SystemError) { try SmallFiles.write("u", to: "/proc/sysrq-trigger") } catch {
+            return
+        }
+        let deadline = Instant.now.advanced(milliseconds: 5000)
+        while !table.writable.isEmpty, Instant.now < deadline {
+            Linux.pause(until: Instant.now.advanced(milliseconds: 20))
+        }
+    }
+
+    private func end() -> Never {
+        for ending in [ending, .reboot, .halt] {
+            do throws(SystemError) { try Machine.end(ending) } catch {
+                messages.warning("unable to end the machine as asked", error.errno)
+            }
+        }
+        // Nothing is left to do, and to exit would be a panic.
+        while true { Linux.pause(seconds: 3600) }
+    }
+}
+
+extension Machine.Ending {
+    /// What an ending of the services means for the machine. To exit is nothing that a machine can do.
+    init(_ ending: Ending, powerOffBy substitute: ByteString?) {
+        switch ending {
+        case .halt: self = .halt
+        case .reboot: self = .reboot
+        case .kexec: self = .kexec
+        case .powerOff, .exit:
+            // Some monitors end with a machine that restarts, and know no other end.
+            switch substitute {
+            case "reboot": self = .reboot
+            case "halt": self = .halt
+            default: self = .powerOff
+            }
+        }
+    }
+}

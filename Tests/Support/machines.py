@@ -1,0 +1,145 @@
+"""Virtual machines in which apus is process 1: one image for all tests, a disk of its own for each machine."""
+
+import contextlib
+import pathlib
+import re
+import socket
+import subprocess
+import threading
+
+from apus import ROOT, wait_for
+
+IMAGE = ROOT / "build/vm-test"
+KEY = IMAGE / "key"
+# An emulated machine on a busy host is slow at times; a test waits for a state, not for a time.
+PATIENCE = 60
+
+
+def image():
+    """Makes the image that all tests share; returns its directory."""
+    IMAGE.mkdir(parents=True, exist_ok=True)
+    if not KEY.exists():
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", KEY], check=True)
+    extra = IMAGE / "extra/etc/ssh"
+    if not extra.exists():
+        # Host keys made beforehand, for which an emulated machine needs seconds.
+        extra.mkdir(parents=True)
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f",
+                        extra / "ssh_host_ed25519_key"], check=True)
+    subprocess.run([ROOT / "Scripts/make-vm", "-s", "700", "-k", f"{KEY}.pub", "-c", IMAGE / "extra",
+                    "-i", IMAGE], check=True, stdout=subprocess.DEVNULL)
+    return IMAGE
+
+
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+class Machine:
+    """A machine that runs; its console is `text`."""
+
+    def __init__(self, disk, *words, restarts=False, options=(), kernel_options=(), boots=None):
+        self.disk = pathlib.Path(disk)
+        self.port = free_port()
+        self.monitor_path = self.disk.with_suffix(".monitor")
+        self.text = ""
+        boots = boots or [
+            "-drive", f"if=none,id=d0,file={disk},format=raw", "-device", "nvme,serial=1,drive=d0",
+            "-netdev", f"user,id=n0,hostfwd=tcp:127.0.0.1:{self.port}-:22",
+            "-device", "virtio-net-pci,netdev=n0"]
+        line = " ".join([
+            "console=ttyS0 panic=-1 quiet net.ifnames=0 root=/dev/nvme0n1 rootfstype=ext4",
+            "ip=10.0.2.15::10.0.2.2:255.255.255.0::eth0:off", *kernel_options, *words])
+        self.process = subprocess.Popen(
+            ["qemu-system-x86_64", "-accel", "tcg", "-cpu", "max", "-smp", "1", "-m", "512",
+             "-display", "none", "-nodefaults", "-serial", "stdio",
+             "-monitor", f"unix:{self.monitor_path},server=on,wait=off", "-kernel", IMAGE / "vmlinuz",
+             "-append", line, *([] if restarts else ["-no-reboot"]), *boots, *options],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
+
+    def _read(self):
+        while block := self.process.stdout.read1(4096):
+            self.text += block.decode(errors="replace").replace("\r", "")
+
+    def wait_text(self, pattern, times=1):
+        """Waits until the console has shown the pattern so many times."""
+        wait_for(lambda: len(re.findall(pattern, self.text)) >= times or self.process.poll() is not None,
+                 f"{pattern!r} on the console", PATIENCE)
+        assert len(re.findall(pattern, self.text)) >= times, self.text[-3000:]
+
+    def wait_login(self, times=1):
+        self.wait_text(r"\w+ login: ", times)
+
+    def type(self, text):
+        self.process.stdin.write(text.encode())
+        self.process.stdin.flush()
+
+    def monitor(self, command):
+        with socket.socket(socket.AF_UNIX) as monitor:
+            monitor.connect(str(self.monitor_path))
+            # A prompt before the command, and one when it is done.
+            for line in f"{command}\n", "":
+                answer = b""
+                while b"(qemu) " not in answer:
+                    answer += monitor.recv(4096)
+                monitor.sendall(line.encode())
+
+    def open_shell(self):
+        """Takes the shell that the console offers."""
+        self.wait_text(r"Press Enter for maintenance\n.*: ")
+        self.type("\n")
+        self.wait_text(r"# $")
+
+    def ssh_command(self, *words):
+        return ["ssh", "-i", KEY, "-p", str(self.port), "-o", "BatchMode=yes", "-o", "LogLevel=ERROR",
+                "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null",
+                "-o", "ConnectTimeout=30", "-o", "ServerAliveInterval=10", "root@127.0.0.1", *words]
+
+    def ssh(self, command, status=0):
+        """Runs a shell command in the machine, which must end with the status given; its output."""
+        def attempt():
+            result = subprocess.run(self.ssh_command(command), capture_output=True, timeout=PATIENCE,
+                                    text=True, stdin=subprocess.DEVNULL)
+            # 255 is ssh's own: not reached yet.
+            return result if result.returncode != 255 or status == 255 else None
+        result = wait_for(attempt, "a login over ssh", PATIENCE)
+        assert result.returncode == status, (command, result)
+        return result.stdout
+
+    def wait_exit(self):
+        """Waits until the machine has ended by itself."""
+        self.process.wait(PATIENCE)
+        self.reader.join(10)
+        assert self.process.returncode == 0, self.text[-3000:]
+        assert "panic" not in self.text, self.text[-3000:]
+
+    # What is on the disk, once the machine has ended.
+
+    def debugfs(self, command):
+        return subprocess.run(["debugfs", "-R", command, self.disk], capture_output=True, check=True).stdout
+
+    def assert_clean(self):
+        """Whether the file system was taken down: nothing is left in its journal."""
+        head = subprocess.run(["dumpe2fs", "-h", self.disk], capture_output=True, text=True, check=True).stdout
+        assert re.search(r"^Filesystem state: +clean$", head, re.M), head
+        assert "needs_recovery" not in head, head
+
+
+@contextlib.contextmanager
+def machine(directory, *words, change=(), **options):
+    """A machine with a disk of its own, on which `change`, commands of debugfs(8), were made before."""
+    disk = pathlib.Path(directory) / "disk.img"
+    if not disk.exists():
+        subprocess.run(["cp", "--sparse=always", IMAGE / "disk.img", disk], check=True)
+    for command in change:
+        subprocess.run(["debugfs", "-w", "-R", command, disk], capture_output=True, check=True)
+    running = Machine(disk, *words, **options)
+    try:
+        yield running
+    finally:
+        running.process.kill()
+        running.process.wait()

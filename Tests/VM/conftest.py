@@ -1,0 +1,10 @@
+"""One image for all tests of virtual machines."""
+
+import pytest
+
+import machines
+
+
+@pytest.fixture(scope="session", autouse=True)
+def image():
+    return machines.image()

@@ -1,0 +1,127 @@
+"""A machine's life: it comes up, is administered over ssh, starts again, and goes off, and nothing is lost."""
+
+import subprocess
+import time
+
+import pytest
+
+from apus import wait_for
+from machines import PATIENCE, machine
+
+
+@pytest.fixture(scope="module")
+def vm(tmp_path_factory):
+    """A machine that the tests of this file share; words that nobody knows do it no harm."""
+    with machine(tmp_path_factory.mktemp("life"), "nonsense", "svc", "apus.unknown=1", "hostname=swift",
+                 restarts=True) as running:
+        running.wait_login()
+        yield running
+
+
+def test_it_is_up(vm):
+    """One login tells about all of the boot."""
+    text = vm.ssh("""
+        cat /proc/1/comm; hostname; cat /proc/sys/kernel/random/boot_id
+        for place in /proc /sys /dev /dev/pts /dev/shm /run /tmp /sys/fs/cgroup; do
+            echo "mount $place $(findmnt -n -o FSTYPE $place) $(stat -c %a $place)"
+        done
+        echo "root $(findmnt -n -o OPTIONS / | cut -d, -f1)"
+        stat -c 'ptmx %a' /dev/pts/ptmx
+        echo "links $(readlink /dev/fd) $(readlink /dev/stdin)"
+        echo "limit $(ulimit -Hn) $(ulimit -Sn)"
+        echo "lo $(ip -brief address show lo)"
+        echo "route $(ip route show default)"
+        echo "parent $(cat /proc/$(cat /proc/$PPID/stat | cut -d' ' -f4)/comm)"
+        who -b; who -r
+        svstat /service/sshd /service/sshd/log /service/getty-ttyS0
+        cat /proc/sys/kernel/ctrl-alt-del
+        [ -c /dev/console ] && tty; mount | wc -l
+        ls -l /run/initctl
+        umount /tmp && touch /tmp/x && mount -t tmpfs tmpfs /tmp && date -s now > /dev/null && echo administered
+    """)
+    assert text.startswith("init\nswift\n")
+    for place, kind, mode in [
+            ("/proc", "proc", 555), ("/sys", "sysfs", 555), ("/dev", "devtmpfs", 755),
+            ("/dev/pts", "devpts", 755), ("/dev/shm", "tmpfs", 1777), ("/run", "tmpfs", 755),
+            ("/tmp", "tmpfs", 1777), ("/sys/fs/cgroup", "cgroup2", 555)]:
+        assert f"mount {place} {kind} {mode}\n" in text
+    assert "root rw\n" in text
+    assert "ptmx 666\n" in text
+    assert "links /proc/self/fd /proc/self/fd/0\n" in text
+    assert "limit 524288 1024\n" in text
+    assert "127.0.0.1/8" in text and "::1/128" in text
+    assert "route default via 10.0.2.2 dev eth0" in text
+    assert "system boot" in text and "run-level 2" in text
+    for service in "sshd", "sshd/log", "getty-ttyS0":
+        assert f"/service/{service}: up (pid " in text
+    assert "\n0\n" in text
+    assert "administered\n" in text
+
+
+def test_svc_over_ssh(vm):
+    text = vm.ssh("""
+        before=$(svstat /service/getty-ttyS0); svc -t /service/getty-ttyS0
+        until [ "$(svstat /service/getty-ttyS0 | cut -d')' -f1)" != "$(echo "$before" | cut -d')' -f1)" ]; do
+            sleep 0.1; done
+        svc -d /service/getty-ttyS0; until svstat /service/getty-ttyS0 | grep down; do sleep 0.1; done
+        svc -u /service/getty-ttyS0; until svstat /service/getty-ttyS0 | grep "up (pid"; do sleep 0.1; done
+    """)
+    assert "down" in text and "up (pid" in text
+
+
+def test_everything_killed_but_process_1(vm):
+    subprocess.run(vm.ssh_command("kill -KILL -1"), capture_output=True, timeout=PATIENCE)
+    assert vm.ssh("svstat /service/sshd").startswith("/service/sshd: up (pid ")
+
+
+def test_wrong_requests(vm):
+    text = vm.ssh("""
+        exec 2>&1
+        for request in shutdown "shutdown 25:00" "shutdown -c" "telinit 3" "reboot -x" "setuidgid log reboot"; do
+            $request; echo "$request: $?"
+        done
+    """)
+    for request, code in [("shutdown", 100), ("shutdown 25:00", 100), ("shutdown -c", 111), ("telinit 3", 100),
+                          ("reboot -x", 100), ("setuidgid log reboot", 111)]:
+        assert f"\n{request}: {code}\n" in text, text
+    assert "shutdown: fatal: nothing is scheduled\n" in text
+    assert "reboot: fatal: unable to signal process 1: permission denied\n" in text
+
+
+def test_a_shutdown_is_announced_and_taken_back(vm):
+    text = vm.ssh("""
+        exec 2>&1
+        shutdown -h +30 so long; test -s /run/shutdown.pid && echo waits; test ! -e /run/nologin && echo open
+        shutdown -r +4; until test -s /run/nologin; do sleep 0.1; done; cat /run/nologin
+        shutdown -c; ls /run/nologin /run/shutdown.pid
+        for process in /proc/[0-9]*; do cat $process/comm; done | grep -c shutdown
+    """, status=1)
+    assert "shutdown: info: power-off in 30 minutes; shutdown -c takes it back\nwaits\nopen\n" in text
+    assert "The system is going down for reboot now!\n" in text
+    assert text.count("No such file") == 2 and text.endswith("\n0\n"), text
+
+
+def test_reboot_keeps_what_was_written(vm):
+    idle = subprocess.Popen(vm.ssh_command("echo here; sleep 1000"), stdout=subprocess.PIPE)
+    assert idle.stdout.readline() == b"here\n"
+    vm.ssh("echo kept > /root/kept; (date +%s.%N; reboot) > /dev/console")
+    began = time.monotonic()
+    idle.wait(PATIENCE)
+    # The client learns of the end by its connection's, and does not hang until it times out.
+    assert time.monotonic() - began < 5
+    vm.wait_text("Restarting system")
+    vm.text = ""
+    vm.wait_login()
+    assert vm.ssh("cat /root/kept; last -x | grep -c shutdown") == "kept\n1\n"
+
+
+def test_poweroff_keeps_what_was_written(vm):
+    vm.ssh("mkdir /mnt/a && mount -t tmpfs a /mnt/a && mkdir /mnt/a/b && mount --bind /var /mnt/a/b"
+           " && cd /mnt/a/b && echo last > /root/last; shutdown -h now")
+    vm.wait_exit()
+    vm.assert_clean()
+    assert vm.debugfs("cat /root/last") == b"last\n"
+    assert vm.debugfs("cat /root/kept") == b"kept\n"
+    # A log that was cut off, as the one of the logger that was killed above.
+    assert vm.debugfs("ls /var/log/sshd").count(b".u ") == 1
+    assert b"random-seed" in vm.debugfs("ls /var/lib/apus")
