@@ -75,7 +75,7 @@ send("READY=1"); stay()""", settings="ready notify\n")
 
     @pytest.mark.parametrize("text", ["", "READY", "READY=0", "READY=1\\0READY=1\\0", "\\xff\\xfe=\\0", "=", "x" * 5000,
                                       "READY=1\\n" + "y" * 5000, "STATUS=" + "z" * 4000, "MAINPID=0", "MAINPID=1",
-                                      "MAINPID=-1", "MAINPID=99999999999999999999"])
+                                      "MAINPID=-1", "MAINPID=99999999999999999999"], ids=lambda text: text[:12])
     def test_what_makes_no_sense_is_ignored(self, service, text):
         lay(service, SEND % f'send("{text}")\nopen("sent", "w").close()\nstay()', settings="ready notify\n")
         with supervise(service) as process:

@@ -77,13 +77,13 @@ class TestStart:
 
     def test_needs_waits_for_what_has_failed_and_goes_on_when_it_is_mended(self, scan):
         lay(scan / "web", note("web"), settings="needs db\n")
-        lay(scan / "db", "exit 1", settings="restart never\n")
+        lay(scan / "db", "exit 1", settings="restart never\nready notification-fd 3\n")
         lay(scan / "other", note("other"))
         with svscan(scan):
             wait_state(scan, "db", "failed")
             wait_state(scan, "web", "blocked")
             wait_for(lambda: events(scan) == ["start other"], "the unrelated one")
-            lay(scan / "db", note("db"))
+            lay(scan / "db", "echo start db >> ../../events; echo >&3; exec sleep 1000")
             svc("-u", scan / "db")
             wait_for(lambda: events(scan)[1:] == ["start db", "start web"], "both")
 
