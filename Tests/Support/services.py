@@ -21,23 +21,34 @@ while :; do wait $p; done
 """
 
 
-def lay(path, script="exec sleep 1000", log=None, down=False, interpreter="/bin/sh"):
-    """Makes or changes a service directory; with `log`, its logger's too. A new one appears whole, since
-    a directory that svscan sees before its run is there is worth a warning."""
+def lay(path, script="exec sleep 1000", log=None, down=False, interpreter="/bin/sh", **files):
+    """Makes or changes a service directory; with `log`, its logger's too, and with other files: `timeout_kill` is
+    timeout-kill, and what begins with #! is a program. A new one appears whole, since a directory that svscan sees
+    before its run is there is worth a warning."""
     path = pathlib.Path(path)
     place = path if path.is_dir() else path.with_name(f".{path.name}")
     place.mkdir(parents=True, exist_ok=True)
-    new = place / "run.new"
-    new.write_text(f"#!{interpreter}\n{script}\n")
-    new.chmod(0o755)
+    for name, content in files.items():
+        write(place / name.replace("_", "-"), content)
     if down:
         (place / "down").touch()
     if log is not None:
         lay(place / "log", log)
-    new.rename(place / "run")
+    if script is not None:
+        write(place / "run", f"#!{interpreter}\n{script}\n")
     if place != path:
         place.rename(path)
     return path
+
+
+def write(path, content):
+    """Replaces a file of a service directory; a program is one that may be executed."""
+    path = pathlib.Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = path.with_name(f"{path.name}.new")
+    new.write_bytes(content if isinstance(content, bytes) else content.encode())
+    new.chmod(0o755 if new.read_bytes().startswith(b"#!") else 0o644)
+    new.rename(path)
 
 
 def svstat(path, tools=BIN):

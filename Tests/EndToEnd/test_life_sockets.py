@@ -1,0 +1,275 @@
+"""What a service is given: sockets that outlive it, descriptors that it left, and variables."""
+
+import os
+import socket
+import threading
+import time
+
+import pytest
+
+from apus import BIN, wait_for
+from details import details
+from services import lay, lines, messages, pid_of, supervised, supervisor, svc, wait_down, wait_up, write
+from sockets import free_port
+
+SERVER = """exec /usr/bin/python3 -c '
+import os, signal, socket
+assert os.environ["LISTEN_PID"] == str(os.getpid()), os.environ["LISTEN_PID"]
+count = int(os.environ["LISTEN_FDS"])
+open("given", "a").write(" ".join([str(count), os.environ["LISTEN_FDNAMES"]]) + chr(10))
+server = socket.socket(fileno=3)
+over = []
+signal.signal(signal.SIGTERM, lambda *_: over.append(1))
+server.settimeout(0.05)
+while not over:
+    try: connection, _ = server.accept()
+    except OSError: continue
+    connection.sendall(b"hello")
+    connection.close()
+'"""
+
+
+@pytest.fixture
+def service(tmp_path):
+    return tmp_path / "service/s"
+
+
+def supervise(service):
+    return supervisor(BIN / "svscan", service.parent)
+
+
+def ask(port):
+    with socket.create_connection(("127.0.0.1", port), 20) as connection:
+        return connection.recv(100)
+
+
+class TestListening:
+    def test_fifty_restarts_refuse_nobody(self, service):
+        port = free_port()
+        lay(service, SERVER, settings=f"listen tcp 127.0.0.1:{port}\nrestart-delay 10ms\n")
+        answers, failures, over = [], [], threading.Event()
+
+        def client():
+            while not over.is_set():
+                try:
+                    answers.append(ask(port))
+                except OSError as error:
+                    failures.append(error)
+        with supervise(service) as process:
+            wait_for(lambda: lines(service / "given"), "the server")
+            thread = threading.Thread(target=client)
+            thread.start()
+            try:
+                for count in range(2, 52):
+                    svc("-t", service)
+                    wait_for(lambda: len(lines(service / "given")) >= count, "the next server")
+            finally:
+                over.set()
+                thread.join(30)
+            assert not failures and len(answers) > 50 and set(answers) == {b"hello"}
+            assert not messages(process)
+
+    def test_kinds_and_names(self, service):
+        port = free_port()
+        place = service.parent.parent
+        lay(service, "env > env; ls -l /proc/self/fd > fds; exec sleep 1000", settings=f"""
+listen tcp 127.0.0.1:{port} web
+listen udp 127.0.0.1:{port}
+listen unix {place}/stream admin
+listen unix-datagram {place}/datagram
+listen tcp [::1]:{port}
+""")
+        with supervise(service):
+            wait_for(lambda: lines(service / "fds"), "the list")
+            pid = wait_up(service)
+            given = dict(line.split("=", 1) for line in lines(service / "env"))
+            assert (given["LISTEN_PID"], given["LISTEN_FDS"]) == (str(pid), "5")
+            assert given["LISTEN_FDNAMES"] == "web:unknown:admin:unknown:unknown"
+            open_now = {line.split()[8] for line in lines(service / "fds")[1:] if "socket:" in line}
+            assert open_now == {"3", "4", "5", "6", "7"}
+            socket.create_connection(("::1", port)).close()
+            with socket.socket(socket.AF_UNIX) as client:
+                client.connect(str(place / "stream"))
+
+    def test_finish_gets_none(self, service):
+        lay(service, "exit 0", settings=f"listen tcp 127.0.0.1:{free_port()}\n",
+            finish="#!/bin/sh\nenv > env; ls -l /proc/self/fd > fds\n")
+        with supervise(service):
+            wait_for(lambda: lines(service / "fds"), "finish")
+            assert not [line for line in lines(service / "env") if line.startswith("LISTEN")]
+            assert not [line for line in lines(service / "fds") if "socket:" in line]
+
+    def test_a_port_in_use_is_said_and_tried_again(self, service):
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            port = taken.getsockname()[1]
+            lay(service, SERVER, settings=f"listen tcp 127.0.0.1:{port}\n")
+            with supervise(service) as process:
+                said = wait_for(lambda: messages(process), "the complaint")
+                assert "s" in said[0] and "in use" in said[0] and len(said) == 1, said
+                taken.close()
+                wait_for(lambda: lines(service / "given"), "the server")
+
+    @pytest.mark.parametrize("how", ["the line", "the file"])
+    def test_a_socket_that_is_no_longer_wanted_is_closed(self, service, how):
+        port = free_port()
+        lay(service, settings=f"listen tcp 127.0.0.1:{port}\n")
+        with supervise(service):
+            pid = wait_up(service)
+            socket.create_connection(("127.0.0.1", port)).close()
+            if how == "the file":
+                (service / "settings").unlink()
+            else:
+                write(service / "settings", "stop-timeout 1s\n")
+            svc("-t", service)
+            wait_up(service, pid)
+            with pytest.raises(ConnectionRefusedError):
+                socket.create_connection(("127.0.0.1", port), 2).close()
+
+    def test_what_the_supervisor_was_given_is_not_passed_on(self, service):
+        lay(service, "env > env; exec sleep 1000", settings="stop-timeout 1s\n")
+        lay(service.parent / "plain", "env > env; exec sleep 1000")
+        from apus import environment
+        given = {"LISTEN_PID": "1", "LISTEN_FDS": "1", "LISTEN_FDNAMES": "x", "NOTIFY_SOCKET": "/nowhere"}
+        with supervisor(BIN / "svscan", service.parent, env=environment(**given)):
+            for name in "s", "plain":
+                found = wait_for(lambda: lines(service.parent / name / "env"), "the variables")
+                assert not [line for line in found if line.split("=")[0] in given], name
+
+
+class TestStore:
+    STORE = """exec /usr/bin/python3 -c '
+import array, os, socket, time
+def send(text, *fds):
+    s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    s.sendmsg([text.encode()], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else [], 0,
+              os.environ["NOTIFY_SOCKET"].replace("@", chr(0), 1))
+given = int(os.environ.get("LISTEN_FDS", "0"))
+open("given", "a").write(str(given) + " " + os.environ.get("LISTEN_FDNAMES", "-") + chr(10))
+%s
+'"""
+
+    def test_they_come_back_after_a_restart(self, service):
+        lay(service, self.STORE % """
+if given:
+    assert os.environ["LISTEN_PID"] == str(os.getpid())
+    os.lseek(3, 0, 0)
+    open("content", "w").write(os.read(3, 100).decode())
+else:
+    fd = os.open("file", os.O_RDWR | os.O_CREAT); os.write(fd, b"kept")
+    send("FDSTORE=1\\nFDNAME=state", fd)
+time.sleep(1000)""", settings="fd-store 4\n")
+        with supervise(service):
+            wait_for(lambda: lines(service / "given"), "the first")
+            pid = wait_up(service)
+            time.sleep(0.3)
+            svc("-t", service)
+            wait_up(service, pid)
+            wait_for(lambda: lines(service / "content") == ["kept"], "the content")
+        assert lines(service / "given") == ["0 -", "1 state"]
+
+    def test_what_is_left_in_the_last_moment_is_kept(self, service):
+        lay(service, self.STORE % """
+if not given:
+    for number in range(70): send("STATUS=" + str(number))
+    send("FDSTORE=1", os.open("run", os.O_RDONLY))
+    os._exit(1)
+time.sleep(1000)""", settings="fd-store 4\n")
+        with supervise(service):
+            wait_for(lambda: len(lines(service / "given")) >= 2, "the second start")
+        assert lines(service / "given")[:2] == ["0 -", "1 stored"]
+
+    def test_the_limit_and_removal(self, service):
+        lay(service, self.STORE % """
+if not given:
+    for name in "a", "b", "c", "d", "e":
+        send("FDSTORE=1\\nFDNAME=" + name, os.open("run", os.O_RDONLY))
+    send("FDSTOREREMOVE=1\\nFDNAME=b")
+time.sleep(1000)""", settings="fd-store 3\n")
+        with supervise(service):
+            wait_for(lambda: lines(service / "given"), "the first")
+            pid = wait_up(service)
+            time.sleep(0.3)
+            svc("-t", service)
+            wait_up(service, pid)
+            wait_for(lambda: len(lines(service / "given")) == 2, "the second")
+        assert lines(service / "given")[1] == "2 a:c"
+
+    def test_nothing_is_kept_without_leave(self, service):
+        lay(service, self.STORE % 'send("READY=1\\nFDSTORE=1", os.open("run", os.O_RDONLY)); time.sleep(1000)',
+            settings="ready notify\n")
+        with supervise(service) as process:
+            wait_for(lambda: supervised(service) and details(service).ready, "readiness")
+            before = len(os.listdir(f"/proc/{process.pid}/fd"))
+            pid = wait_up(service)
+            svc("-t", service)
+            wait_up(service, pid)
+            wait_for(lambda: lines(service / "given") == ["0 -", "0 -"], "the second")
+            assert len(os.listdir(f"/proc/{process.pid}/fd")) <= before
+
+    @pytest.mark.parametrize("count", [32, 60, 200])
+    def test_many_do_not_keep_it_from_starting(self, service, count):
+        lay(service, self.STORE % f"""
+if not given:
+    for number in range({count}): send("FDSTORE=1", os.open("run", os.O_RDONLY))
+time.sleep(1000)""", settings="fd-store 1024\n" + "".join(
+            f"listen unix {service.parent.parent}/{number}\n" for number in range(30)))
+        with supervise(service):
+            wait_for(lambda: lines(service / "given"), "the first")
+            pid = wait_up(service)
+            time.sleep(0.5)
+            svc("-t", service)
+            wait_up(service, pid)
+            wait_for(lambda: len(lines(service / "given")) == 2, "the second", 5)
+
+
+class TestEnvironment:
+    def lay(self, service, **variables):
+        lay(service, "env > env; exec sleep 1000", settings="environment env.d\n",
+            **{f"env.d/{name}": value for name, value in variables.items()})
+
+    def test_as_envdir(self, service):
+        self.lay(service, HELLO="world\nmore\n", EMPTY="", BLANK="x \t\n", PATH="/only:/bin:/usr/bin")
+        with supervise(service):
+            found = wait_for(lambda: lines(service / "env"), "the variables")
+        assert {"HELLO=world", "BLANK=x", "PATH=/only:/bin:/usr/bin"} <= set(found)
+        assert not [line for line in found if line.startswith("EMPTY")]
+
+    def test_a_change_counts_at_the_next_start(self, service):
+        self.lay(service, A="1")
+        with supervise(service):
+            wait_for(lambda: "A=1" in lines(service / "env"), "the first")
+            pid = wait_up(service)
+            write(service / "env.d/A", "2")
+            svc("-t", service)
+            wait_up(service, pid)
+            wait_for(lambda: "A=2" in lines(service / "env"), "the second")
+
+    def test_one_that_is_missing_is_said(self, service):
+        lay(service, settings="environment nowhere\n")
+        with supervise(service) as process:
+            said = wait_for(lambda: messages(process), "the complaint")
+            assert "nowhere" in said[0], said
+            (service / "nowhere").mkdir()
+            wait_up(service)
+
+    @pytest.mark.parametrize("kind", ["fifo", "directory", "huge", "link to /dev/zero", "dangling"])
+    def test_odd_files_hang_nobody(self, service, kind):
+        self.lay(service, A="1")
+        odd = service / "env.d/ODD"
+        if kind == "fifo":
+            os.mkfifo(odd)
+        elif kind == "directory":
+            odd.mkdir()
+        elif kind == "huge":
+            odd.write_bytes(b"x" * 1_000_000)
+        else:
+            odd.symlink_to("/dev/zero" if "zero" in kind else "nowhere")
+        other = lay(service.parent / "other")
+        with supervise(service) as process:
+            pid = wait_up(other)
+            wait_for(lambda: messages(process) or pid_of(service), "a start or a complaint")
+            svc("-d", other)
+            wait_down(other)
+            assert pid and process.poll() is None
