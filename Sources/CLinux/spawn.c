@@ -93,12 +93,19 @@ static long place_all_descriptors(struct cl_spawn_request *spawn)
                                          : call(SYS_dup3, source, spawn->other_target, 0, 0);
 }
 
+/* Its id in decimal, to the right in `digits`; returns where it begins. */
+static size_t own_id(char digits[static 12])
+{
+    size_t first = 12;
+    for (long pid = call(SYS_getpid, 0, 0, 0, 0); pid > 0; pid /= 10)
+        digits[--first] = (char)('0' + pid % 10);
+    return first;
+}
+
 static void announce(const char *text, int length)
 {
     char line[2000], digits[12];
-    size_t used = 0, first = sizeof digits;
-    for (long pid = call(SYS_getpid, 0, 0, 0, 0); pid > 0; pid /= 10)
-        digits[--first] = (char)('0' + pid % 10);
+    size_t used = 0, first = own_id(digits);
     for (; length > 0 && used < sizeof line - sizeof digits; text++, length--)
         if (*text)
             line[used++] = *text;
@@ -119,16 +126,12 @@ static long take_terminal(int terminal)
 /* Only the process itself knows its id before anybody else can. */
 static void fill_listen_pid(char *const *environment)
 {
-    static const char name[] = "LISTEN_PID=";
+    char digits[12];
+    size_t first = own_id(digits);
     for (; *environment != NULL; environment++)
-        if (strncmp(*environment, name, sizeof name - 1) == 0) {
-            char digits[12], *place = *environment + sizeof name - 1;
-            int count = 0;
-            for (long pid = call(SYS_getpid, 0, 0, 0, 0); pid > 0; pid /= 10)
-                digits[count++] = (char)('0' + pid % 10);
-            while (count > 0)
-                *place++ = digits[--count];
-            *place = 0;
+        if (strncmp(*environment, "LISTEN_PID=", 11) == 0) {
+            memcpy(*environment + 11, digits + first, sizeof digits - first);
+            (*environment)[11 + sizeof digits - first] = 0;
         }
 }
 

@@ -60,9 +60,13 @@ public struct StatusDetails: Equatable, Sendable {
         case dependency
     }
 
+    /// What it is.
     public var state: State
+    /// Why it is down or has failed.
     public var reason = Reason.none
+    /// Whether its process was sent TERM.
     public var wasTerminated = false
+    /// Whether it is ready.
     public var isReady = false
     /// The status of wait(2) that its last process ended with; nil when none has ended.
     public var lastEnd: Int32?

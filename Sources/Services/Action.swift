@@ -101,10 +101,14 @@ public struct Remark: Equatable, Sendable {
     public let errno: Int32
     /// The service whose program could not be started: its file may tell more.
     public let program: ServiceID?
+    /// What is wrong in that service's definition: the file and line may tell more.
+    public let problem: DependencyGraph.Problem?
 
     init(
-        _ severity: Severity, _ text: ByteString, errno: Int32 = 0, program: ServiceID? = nil
+        _ severity: Severity, _ text: ByteString, errno: Int32 = 0, program: ServiceID? = nil,
+        problem: DependencyGraph.Problem? = nil
     ) {
+        self.problem = problem
         self.severity = severity
         self.text = text
         self.errno = errno

@@ -75,10 +75,12 @@ extension Conductor {
         var actions: [Action] = []
         for index in services.indices where definitions[ServiceID(index)]?.kind == .bundle {
             let name = orderName(of: ServiceID(index))
-            let isDone = !graph.isBroken(name) && graph.prerequisites(of: name).allSatisfy {
-                guard let id = order.ids[$0.name] else { return false }
-                return services[id.index]?.machine.isReady == true
-            }
+            let isDone =
+                !graph.isBroken(name)
+                && graph.prerequisites(of: name).allSatisfy {
+                    guard let id = order.ids[$0.name] else { return false }
+                    return services[id.index]?.machine.isReady == true
+                }
             guard services[index]?.machine.setDone(isDone) == true, let service = services[index],
                 service.isOpen
             else { continue }
@@ -142,7 +144,10 @@ extension Conductor {
         for problem in graph.problems {
             let text: ByteString = "\(problem.name): \(problem.setting): \(problem.text)"
             complaints.insert(text)
-            if !order.complaints.contains(text) { actions.append(.say(Remark(.warning, text))) }
+            if !order.complaints.contains(text) {
+                let id = order.ids[problem.name]
+                actions.append(.say(Remark(.warning, text, program: id, problem: problem)))
+            }
         }
         order.complaints = complaints
         for index in services.indices where services[index]?.machine.wish == .up {
@@ -162,7 +167,8 @@ extension Conductor {
                 names.append((name: pair.path, id: id))
             }
         }
-        order = ServiceOrder(names, definitions, complaints: order.complaints)
+        order = ServiceOrder(
+            names, others: present, definitions, complaints: order.complaints)
     }
 
     /// Whether all that must come first is there.

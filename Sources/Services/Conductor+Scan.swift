@@ -47,7 +47,8 @@ extension Conductor {
     /// What directories ask for may have changed, too.
     private func defineAll() -> [Action] {
         services.indices.compactMap { index in
-            guard let service = services[index], service.isOpen, case .main = service.standing else {
+            guard let service = services[index], service.isOpen, case .main = service.standing
+            else {
                 return nil
             }
             return .define(ServiceID(index))

@@ -100,7 +100,7 @@ public struct ServiceDefinition: Equatable, Sendable {
         case process
         /// Its process group.
         case group
-        /// All that it left behind: its control group, or its session, or its descendants.
+        /// All that belongs to it and that it leaves behind: its control group or, where there is none, its session.
         case everything
     }
 

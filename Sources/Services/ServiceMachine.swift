@@ -20,6 +20,9 @@ struct ServiceMachine: Equatable {
     static let congestion: UInt64 = .milliseconds(2)
     static let longCongestion: UInt64 = .milliseconds(100)
     static let mostShortWaits: UInt8 = 50
+    /// No delay between two starts is shorter, whatever a definition says: one that fails at once must not take all the
+    /// time there is.
+    static let shortestDelay: UInt64 = .milliseconds(10)
     /// How often KILL is repeated: s6's five seconds.
     static let killInterval: UInt64 = .seconds(5)
 
@@ -290,7 +293,7 @@ struct ServiceMachine: Equatable {
         state = .up(pid: pid)
         starts += 1
         startTime = now
-        earliestStart = now + definition.delay
+        earliestStart = now + max(definition.delay, ServiceMachine.shortestDelay)
         reason = .none
         sentence = nil
         mustUndo = definition.kind == .longrun && definition.programs.contains(.stop)

@@ -31,14 +31,17 @@ struct ServiceOrder: Equatable {
         isStale = true
     }
 
-    /// The order of these services. Those that ask for nothing but `run` need no definition.
+    /// The order of these services, beside which there are others. Those that ask for nothing but `run` need no definition.
     init(
-        _ names: [(name: ByteString, id: ServiceID)], _ definitions: [ServiceID: ServiceDefinition],
+        _ names: [(name: ByteString, id: ServiceID)], others: Set<ByteString>,
+        _ definitions: [ServiceID: ServiceDefinition],
         complaints: Set<ByteString>
     ) {
         self.complaints = complaints
         guard names.contains(where: { definitions[$0.id]?.hasOrder == true }) else { return }
+        // What is in the directory but not supervised at the moment is no unknown name.
         var parts: [ByteString: ServiceDefinition] = [:]
+        for name in others { parts[name] = .plain }
         for (name, id) in names {
             ids[name] = id
             parts[name] = definitions[id] ?? .plain

@@ -228,7 +228,9 @@ extension Settings.Line {
 
     private func socketPath(_ word: ByteString) throws(SettingMistake) -> ByteString {
         // sun_path with its NUL, unix(7).
-        if !(1...107).contains(word.count) { throw wrong("a path of at most 107 bytes") }
+        if !(1...107).contains(word.count) || !word.hasPrefix("/") {
+            throw wrong("a path from / of at most 107 bytes")
+        }
         return word
     }
 }

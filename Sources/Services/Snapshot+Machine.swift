@@ -8,7 +8,8 @@ extension ServiceMachine {
         writer.write(wish.rawValue)
         role.write(to: &writer)
         for flag in [
-            isPaused, isLeaving, isOrdered, isReady, isStopping, isKilled, isExpected, wasStopped, hasFailed,
+            isPaused, isLeaving, isOrdered, isReady, isStopping, isKilled, isExpected, wasStopped,
+            hasFailed,
             wasTerminated, isPrepared, mustUndo,
         ] {
             writer.write(flag)

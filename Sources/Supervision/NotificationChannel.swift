@@ -126,7 +126,8 @@ final class NotificationChannel {
                 do throws(SystemError) {
                     guard var datagram = try socket.next() else { return }
                     if datagram.isComplete, let sender = datagram.sender,
-                        let message = NotifyMessage(datagram.bytes) {
+                        let message = NotifyMessage(datagram.bytes)
+                    {
                         body(message, sender, &datagram.descriptors)
                     }
                 } catch { return }

@@ -18,6 +18,10 @@ final class OpenService {
     private var problems: [DefinitionProblem] = []
     /// Whether its `down`, if there is one, means that it is not to be started by itself: a one-shot's may be a program.
     private(set) var isDownFile = false
+    /// The process that was last started for it.
+    var process: ProcessID = 0
+    /// Its definition's source, if that says something of other services.
+    private(set) var source: DefinitionReader?
     /// What it has besides, if its directory asks for more than `run`.
     private(set) var extras: ServiceExtras?
 
@@ -50,6 +54,7 @@ final class OpenService {
         let reader = DefinitionReader(Directory(directory.place), name: name)
         let (definition, found) = (reader.definition, reader.problems)
         isDownFile = reader.isDown
+        source = definition == .plain ? nil : reader
         for problem in found where !problems.contains(problem) {
             messages.warning(problem.description)
         }

@@ -218,6 +218,7 @@ final class Performer {
                     try starters.start(standing, setup)
                 }
             guard let pid = started else { return .congested(id) }
+            service(id)?.process = pid
             return .started(id, pid: pid)
         } catch {
             return .refused(id, errno: error.errno.code)
@@ -278,12 +279,23 @@ final class Performer {
     private func send(
         _ signal: ServiceSignal, to pid: ProcessID, _ reach: ServiceDefinition.Reach
     ) {
+        if reach == .everything, let group = group(of: pid), group.send(Signal(signal.rawValue)) {
+            return
+        }
         // Its group may be gone or another's if it was moved there.
         if reach != .process, sendToGroup(signal, pid) { return }
         do throws(SystemError) { try Linux.send(Signal(signal.rawValue), to: pid) } catch {
             messages.warning(
                 "unable to send signal \(signal.rawValue) to process \(pid)", error.errno)
         }
+    }
+
+    /// The control group of the service whose process it is.
+    private func group(of pid: ProcessID) -> ServiceGroup? {
+        for case .some(let service) in services where service.process == pid {
+            return service.extras?.group
+        }
+        return nil
     }
 
     /// Sends a signal to the group that a process leads; false when it leads none.
@@ -341,13 +353,24 @@ final class Performer {
     private func say(_ remark: Remark) {
         let errno = remark.errno == 0 ? nil : Errno(remark.errno)
         var text = remark.text
-        if let id = remark.program, let errno, let reason = explain(execFailure: errno, id) {
+        if let problem = remark.problem, let id = remark.program {
+            text = describe(problem, of: id)
+        }
+        if remark.problem == nil, let id = remark.program, let errno, let reason = explain(execFailure: errno, id) {
             text.append(": \(reason)")
         }
         switch remark.severity {
         case .warning: messages.warning(text, errno)
         case .fatal: messages.report(Failure(text, errno))
         }
+    }
+
+    /// A problem of the order with the file and line that it stands in.
+    private func describe(_ problem: DependencyGraph.Problem, of id: ServiceID) -> ByteString {
+        guard let (file, line) = service(id)?.source?.source(of: problem) else {
+            return "\(problem.name): \(problem.text)"
+        }
+        return DefinitionProblem(file: file, line: line, text: problem.text).description
     }
 
     /// Why a service or the main command could not be executed, if the error number does not tell.

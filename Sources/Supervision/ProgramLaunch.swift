@@ -109,7 +109,8 @@ enum CommandLine {
     }
 
     private static func isBlank(_ byte: UInt8) -> Bool {
-        [UInt8(ascii: " "), UInt8(ascii: "\t"), UInt8(ascii: "\n"), UInt8(ascii: "\r")].contains(byte)
+        [UInt8(ascii: " "), UInt8(ascii: "\t"), UInt8(ascii: "\n"), UInt8(ascii: "\r")].contains(
+            byte)
     }
 }
 
@@ -118,9 +119,11 @@ extension Environment {
     private static let mostVariables = 1000
 
     /// Sets the variables that the files of a directory hold, as envdir does. Bounded, since process 1 does it.
-    fileprivate mutating func read(_ path: ByteString, in directory: Directory) throws(SystemError) {
+    fileprivate mutating func read(_ path: ByteString, in directory: Directory) throws(SystemError)
+    {
         let place = try openFile(path, .directory, in: directory)
-        for name in try Linux.entries(of: ".", in: Directory(place)).prefix(Environment.mostVariables)
+        for name in try Linux.entries(of: ".", in: Directory(place)).prefix(
+            Environment.mostVariables)
         where name[0] != UInt8(ascii: ".") {
             let file = try openRegularFile(name, .read, in: Directory(place))
             let content = try contents(of: file.number, limit: 1 << 16)

@@ -11,7 +11,8 @@ final class ServiceGroup {
 
     /// Makes the group of the service with that name below this process's own.
     init(_ name: ByteString) throws(SystemError) {
-        group = try ControlGroup.own().makeGroup(name)
+        // Another supervisor in the same group may have a service of that name.
+        group = try ControlGroup.own().makeGroup("\(name)-\(CurrentProcess.id)")
         entrance = try openFile("\(group.path)/cgroup.procs", .write)
         kills = outOfMemoryKills
     }

@@ -326,7 +326,8 @@ extension Supervisor {
             do throws(SystemError) {
                 try loop.add(number, token: Token.of(id, part == .pipe ? .pipe : .socket))
             } catch {
-                messages.warning("unable to watch for the readiness of \(service.name)", error.errno)
+                messages.warning(
+                    "unable to watch for the readiness of \(service.name)", error.errno)
             }
         }
     }
@@ -347,7 +348,9 @@ extension Supervisor {
         // Of many lines only the last one is of any use.
         var text: ByteString?
         extras.notification.receive { message, sender, descriptors in
-            guard conductor.isProcess(sender.process, of: id) || isTrusted(sender, id) else { return }
+            guard conductor.isProcess(sender.process, of: id) || isTrusted(sender, id) else {
+                return
+            }
             keep(&descriptors, message, id, extras.held)
             if let status = message.status { text = status.visible }
             for event in events(of: message, from: id, sender) { take(event) }
@@ -388,10 +391,13 @@ extension Supervisor {
     {
         if message.isBarrier { return [] }
         var events: [Event] = []
-        if let pid = message.mainPID, ProcessTable.isDescendant(pid, of: conductor.process(of: id)) {
+        if let pid = message.mainPID, ProcessTable.isDescendant(pid, of: conductor.process(of: id))
+        {
             heirs[id] = pid
         }
-        if let period = message.watchdogInterval { events.append(.said(id, .watchdogPeriod(period))) }
+        if let period = message.watchdogInterval {
+            events.append(.said(id, .watchdogPeriod(period)))
+        }
         if let time = message.timeExtension { events.append(.said(id, .extended(time))) }
         if message.isReloading { events.append(.said(id, .reloading)) }
         if message.isReady { events.append(.ready(id)) }

@@ -61,7 +61,7 @@ def found(path):
 
 class TestWhatIsWhole:
     def test_nothing_is_said(self, scan):
-        lay(scan / "db", "ready unix db.sock\nready-timeout 1m\n")
+        lay(scan / "db", "ready unix /run/db.sock\nready-timeout 1m\n")
         lay(scan / "web", "needs db\nwants cache # if it can be\n")
         lay(scan / "cache", type="longrun\n", notification_fd="3\n")
         lay(scan / "all", "type bundle\ncontents web db\n", script=None)

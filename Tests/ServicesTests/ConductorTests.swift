@@ -43,7 +43,8 @@ import Testing
             script.take(.started(ServiceID(0), pid: pid + 1))
         }
         let line = "unable to start a/run"
-        let ended = "a ended with exit code 111 after 1.0 seconds, 4 times in a row, starting it again in 0.0 seconds"
+        let ended =
+            "a ended with exit code 111 after 1.0 seconds, 4 times in a row, starting it again in 0.0 seconds"
         #expect(remarks == [[line], [], [line], [ended], [line]])
     }
 

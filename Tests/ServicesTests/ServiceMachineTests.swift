@@ -156,7 +156,10 @@ private let signalCommands: [(Command, ServiceSignal)] = [
     @Test("Nothing happens when it is over")
     func over() {
         let events: [Event] =
-            [.begin, .started(pid: 9), .refused, .congested, .postponed, .ended(Death(status: 0)), .deadline]
+            [
+                .begin, .started(pid: 9), .refused, .congested, .postponed,
+                .ended(Death(status: 0)), .deadline,
+            ]
             + Command.allCases.map { .command($0) }
         for event in events {
             var machine = StartState.over.machine

@@ -102,7 +102,7 @@ struct Said: CustomTestStringConvertible, Sendable {
             ($0.upLimit, $0.downLimit) = (1_000_000_000, 2_000_000_000)
         },
         Said("environment env") { $0.environment = "env" },
-        Said("start-on-connection\nlisten tcp [::]:80 http\nlisten unix web.sock\nfd-store 7") {
+        Said("start-on-connection\nlisten tcp [::]:80 http\nlisten unix /run/web.sock\nfd-store 7") {
             $0.startsOnConnection = true
             $0.storeLimit = 7
             $0.sockets = [
@@ -218,7 +218,7 @@ struct Said: CustomTestStringConvertible, Sendable {
             ),
             (
                 "ready unix \(String(repeating: "x", count: 108))",
-                #""ready" wants a path of at most 107 bytes"#
+                #""ready" wants a path from / of at most 107 bytes"#
             ),
             (
                 "listen tcp",
@@ -229,7 +229,7 @@ struct Said: CustomTestStringConvertible, Sendable {
                 #""listen" wants tcp, udp, unix or unix-datagram, an address, and perhaps a name"#
             ),
             (
-                "listen unix s a:b",
+                "listen unix /s a:b",
                 #""a:b" is no name of a socket: printable, without blanks and colons"#
             ),
             (
@@ -356,7 +356,7 @@ struct Said: CustomTestStringConvertible, Sendable {
         var definition = ServiceDefinition.plain
         let settings = Settings(Array(String(repeating: "x\n", count: 30_000).utf8))
         #expect(settings.apply(to: &definition).count == 100)
-        let sockets = (0..<100).map { "listen unix s\($0)" }.joined(separator: "\n")
+        let sockets = (0..<100).map { "listen unix /s\($0)" }.joined(separator: "\n")
         let (found, problems) = apply(sockets)
         #expect(found.sockets.count == 64)
         #expect(problems.first == "65: more than 64 sockets")

@@ -178,7 +178,9 @@ extension World {
             throw BrokenInvariant(description: "starts what is to be down")
         }
         try require(
-            role != .run || now >= service.life.started + min(definition.delay, service.life.definition.delay)
+            role != .run
+                || now >= service.life.started
+                    + min(definition.delay, service.life.definition.delay)
                 || service.life.started == 0 || service.life.hasToUndo,
             "starts sooner than it may")
         if case .main = service.standing { try checkNeeds(definition) }
@@ -208,7 +210,8 @@ extension World {
             let kind = self.definition(at: needed.inode)?.kind ?? .longrun
             if kind == .bundle { continue }
             let mayBeLate =
-                needed.life.definition.ifLate == .proceed && needed.life.definition.readyLimit != nil
+                needed.life.definition.ifLate == .proceed
+                && needed.life.definition.readyLimit != nil
             try require(needed.life.isReady || mayBeLate, "starts before what it needs is ready")
         }
     }
@@ -279,7 +282,6 @@ extension World {
         return true
     }
 
-
     func expectDefinedCommand(_ index: Int, _ command: Command) {
         guard var service = services[index] else { return }
         switch command {
@@ -345,7 +347,9 @@ extension World {
             death.startError == 0
             && (death.status == 0 || definition.successes.contains(death.ending)
                 || life.isExpected && [definition.stopSignal, 1, 2, 15].contains(death.signal))
-        let isDone = death.startError == 0 && (death.status == 0 || definition.successes.contains(death.ending))
+        let isDone =
+            death.startError == 0
+            && (death.status == 0 || definition.successes.contains(death.ending))
         if definition.kind == .oneshot && isDone {
             service.life.isReady = true
             service.life.hasToUndo = true
@@ -363,7 +367,9 @@ extension World {
         let hasRecovered = lived > max(10_000_000_000, definition.longestDelay)
         service.life.failures = isSuccess ? 0 : hasRecovered ? 1 : life.failures + 1
         service.life.died = now
-        if definition.restart == .never && definition.kind == .longrun { service.life.isFinal = true }
+        if definition.restart == .never && definition.kind == .longrun {
+            service.life.isFinal = true
+        }
         if definition.restart == .never, definition.isEssential, definition.kind == .longrun,
             service.wish == .up, !service.mustLeave
         {
@@ -396,9 +402,12 @@ extension World {
         if lastCommand == .kill { return }
         let life = service.life
         let definition = life.definition
-        let limits = [definition.stopLimit, definition.finishLimit, definition.upLimit, definition.downLimit]
+        let limits = [
+            definition.stopLimit, definition.finishLimit, definition.upLimit, definition.downLimit,
+        ]
         let shortest = limits.compactMap { $0 }.min()
-        let isWatched = life.isTroubled || conductor.definitions.values.contains { $0.watchdog != nil }
+        let isWatched =
+            life.isTroubled || conductor.definitions.values.contains { $0.watchdog != nil }
         try require(
             shortest != nil && now >= life.programStarted + (shortest ?? 0) || isWatched,
             "kills without a limit that has passed")
@@ -437,11 +446,13 @@ extension World {
         try require(status.pid == UInt32(service.process), "the status file lies about the process")
         if let details = status.details {
             try require(
-                details.isReady == service.life.isReady || service.life.definition.ifLate == .proceed,
+                details.isReady == service.life.isReady
+                    || service.life.definition.ifLate == .proceed,
                 "the status file lies about readiness: \(status) of \(service)")
         }
         try require(
-            !service.life.mustEndAll || service.life.owedFinish != nil || stop != nil || service.process != 0
+            !service.life.mustEndAll || service.life.owedFinish != nil || stop != nil
+                || service.process != 0
                 || service.wish != .up || service.mustLeave,
             "something essential has ended, and all goes on")
     }

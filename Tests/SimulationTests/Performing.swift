@@ -138,7 +138,9 @@ extension World {
         if case .main(let pair) = standing, isFirst {
             if let outcome = try look(id, service, pair, checks) { return outcome }
         }
-        if case .main = standing, isFirst, checks, definition(at: service.inode) != launch.definition {
+        if case .main = standing, isFirst, checks,
+            definition(at: service.inode) != launch.definition
+        {
             return .redefined(id, definition(at: service.inode))
         }
         if fails(.congestion) { return .congested(id) }
@@ -159,7 +161,8 @@ extension World {
         case .single, .command: break
         }
         let hasRun =
-            !isFirst || launch.definition != nil || service.isLogger || files.directories.isEmpty || standing == .command
+            !isFirst || launch.definition != nil || service.isLogger || files.directories.isEmpty
+            || standing == .command
             || files.directories[service.inode]?.hasRun == true
         if fails(.exec) || !hasRun {
             process.startError = hasRun ? 13 : 2

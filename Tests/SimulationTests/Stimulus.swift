@@ -43,7 +43,8 @@ enum Stimulus: Equatable {
 
 /// What may happen to the scan directory and to what is in it.
 enum FileChange: CaseIterable {
-    case define, make, link, linkAgain, fill, addLog, removeLog, addDown, removeDown, remove, replace,
+    case define, make, link, linkAgain, fill, addLog, removeLog, addDown, removeDown, remove,
+        replace,
         rename, alias,
         dangle
     case breakEntry, mendEntry, lock, unlock, vanish, appear, replaceAll, watch, unwatch
@@ -145,7 +146,8 @@ extension Stimulus {
 extension FileChange {
     /// What administrators and installers do.
     static let common: [FileChange] = [
-        .define, .make, .make, .link, .link, .linkAgain, .fill, .fill, .fill, .addLog, .addDown, .removeDown,
+        .define, .make, .make, .link, .link, .linkAgain, .fill, .fill, .fill, .addLog, .addDown,
+        .removeDown,
         .remove,
         .remove, .replace, .replace, .replace, .rename, .alias,
     ]

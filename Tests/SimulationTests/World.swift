@@ -144,7 +144,8 @@ final class World {
 
     private func restore() throws {
         let restored = try Conductor(snapshot: conductor.snapshot())
-        try require(restored == conductor, "the restored conductor differs in \(difference(restored))")
+        try require(
+            restored == conductor, "the restored conductor differs in \(difference(restored))")
         conductor = restored
     }
 

@@ -15,7 +15,8 @@ struct NetworkSettingsTests {
     func full() throws {
         let settings = try #require(
             parameter(
-                "192.0.2.5:192.0.2.9:192.0.2.1:255.255.255.128:swift:eth1:off:192.0.2.2:[2001:db8::2]"))
+                "192.0.2.5:192.0.2.9:192.0.2.1:255.255.255.128:swift:eth1:off:192.0.2.2:[2001:db8::2]"
+            ))
         #expect(settings.interfaces.count == 1 && settings.dynamic == [])
         let interface = settings.interfaces[0]
         #expect(interface.name == "eth1")
