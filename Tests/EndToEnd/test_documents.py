@@ -51,5 +51,5 @@ def test_the_file_for_debuggers_fits_the_binary():
     shown = subprocess.run(
         ["gdb", "--batch", "-ex", f"symbol-file {debug}", "-ex", "break *write", "-ex", "run",
          "-ex", "backtrace", "--args", BIN / "svok"], capture_output=True, text=True).stdout
-    for function, file in (("report", "Messages"), ("run", "EntryPoint"), ("apusMain", "EntryPoint")):
+    for function, file in (("emit", "Messages"), ("run", "EntryPoint"), ("apusMain", "EntryPoint")):
         assert re.search(rf"^#\d+ .*{function}.*/{file}\.swift:\d+$", shown, re.M), shown

@@ -56,6 +56,8 @@ struct SvlogdLog: ~Copyable {
 
     /// When something is to be done here: to rotate a file that is old, or to start a processor again.
     var deadline: Instant? {
+        // What has given up does nothing more.
+        if output.lostBytes != nil { return nil }
         guard let due = output.directory.job?.due else { return expiry }
         return min(due, expiry ?? due)
     }
