@@ -102,7 +102,7 @@ let package = Package(
         tests("Logging", ["Bytes", "Commands", "Logging", "Formats", "Linux"]),
         tests("Networking", ["Bytes", "Commands", "Networking", "Formats", "Linux"]),
         tests("Confinement", ["Bytes", "Commands", "Confinement", "CSeccomp", "Linux"]),
-        tests("Init", ["Init", "Linux", "Services"]),
+        tests("Init", ["Bytes", "Init", "Linux", "Services"]),
         tests("Simulation", ["Bytes", "Formats", "Services"]),
     ],
     swiftLanguageModes: [.v6]
