@@ -95,7 +95,8 @@ let package = Package(
         tests("Commands", ["Bytes", "Commands", "Linux"]),
         tests("Formats", ["Bytes", "Formats"]),
         tests("Services", ["Bytes", "Formats", "Services"]),
-        tests("ServiceFiles", ["Bytes", "Commands", "Formats", "Linux", "ServiceFiles"]),
+        tests(
+            "ServiceFiles", ["Bytes", "Commands", "Formats", "Linux", "ServiceFiles", "Services"]),
         tests(
             "Supervision", ["Bytes", "Commands", "Supervision", "Formats", "Linux", "Services"]),
         tests("Logging", ["Bytes", "Commands", "Logging", "Formats", "Linux"]),

@@ -48,17 +48,20 @@ public struct SuperviseDirectory: ~Copyable {
     public let place: Descriptor
 
     /// Opens the one of `service` as a client does. openat(2); throws ENOENT when there is none and
-    /// `Errno.foreignLink` when the way to it is not to be trusted.
-    public init(of service: Directory) throws(SystemError) {
-        place = try openTrusted(SuperviseDirectory.name, .place, in: service)
+    /// `Errno.foreignLink` when the way to it is not to be trusted. What is not a service's has another name.
+    public init(of service: Directory, named name: ByteString = SuperviseDirectory.name)
+        throws(SystemError)
+    {
+        place = try openTrusted(name, .place, in: service)
     }
 
     /// Opens the one of `service` as a supervisor does: made with permissions 0700 when it is missing,
     /// also when it is a link to a place that is made at every boot.
-    public init(makingIn service: Directory) throws(SystemError) {
+    public init(makingIn service: Directory, named name: ByteString = SuperviseDirectory.name)
+        throws(SystemError)
+    {
         place = try openTrusted(
-            SuperviseDirectory.name, .place, in: service, makingDirectory: 0o700,
-            alsoBehindLink: true)
+            name, .place, in: service, makingDirectory: 0o700, alsoBehindLink: true)
     }
 
     private var directory: Directory { Directory(place) }

@@ -66,7 +66,26 @@ extension Conductor {
                 }
             }
         }
-        return actions + showBlocked()
+        return actions + showBlocked() + updateBundles()
+    }
+
+    /// A bundle is done when all that it stands for is there.
+    private mutating func updateBundles() -> [Action] {
+        guard let graph = order.graph else { return [] }
+        var actions: [Action] = []
+        for index in services.indices where definitions[ServiceID(index)]?.kind == .bundle {
+            let name = orderName(of: ServiceID(index))
+            let isDone = !graph.isBroken(name) && graph.prerequisites(of: name).allSatisfy {
+                guard let id = order.ids[$0.name] else { return false }
+                return services[id.index]?.machine.isReady == true
+            }
+            guard services[index]?.machine.setDone(isDone) == true, let service = services[index],
+                service.isOpen
+            else { continue }
+            order.mayRelease = true
+            actions.append(.writeStatus(ServiceID(index), service.status("")))
+        }
+        return actions
     }
 
     /// Starts again what was there before, where there never was an order.
@@ -287,7 +306,7 @@ extension Conductor {
         if order.isStale { remakeOrder() }
         // One that goes takes what is known of the order with it.
         let order = order
-        guard order.graph != nil else { return [] }
+        guard order.graph != nil else { return dismissAll(at: now) }
         var actions: [Action] = []
         var isAnyLeft = false
         var isAnyOnItsWay = false

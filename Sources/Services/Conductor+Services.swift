@@ -119,6 +119,14 @@ extension Conductor {
         return actions + tell(id, .refused, at: now)
     }
 
+    /// Says what a service lacks to be started, unless it lacked the same the last time; tries again as after a refusal.
+    mutating func noteLack(_ id: ServiceID, _ complaint: Complaint, at now: Moment) -> [Action] {
+        services[id.index]?.isChecked = false
+        let isKnown = services[id.index]?.startError == complaint.errno
+        services[id.index]?.startError = complaint.errno
+        return (isKnown ? [] : [.say(.complaint(complaint))]) + tell(id, .refused, at: now)
+    }
+
     /// Says why a service could not be started, unless that was the reason the last time too.
     private mutating func noteStartError(_ id: ServiceID, _ errno: Int32, isRefusal: Bool = false)
         -> [Action]

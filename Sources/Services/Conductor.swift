@@ -115,6 +115,7 @@ public struct Conductor: Equatable, Sendable {
         case .notOpened(let id, let complaint): noteNoOpening(id, complaint, at: now)
         case .started(let id, let pid): noteStart(id, pid, at: now)
         case .refused(let id, let errno): noteRefusal(id, errno, at: now)
+        case .notPrepared(let id, let complaint): noteLack(id, complaint, at: now)
         case .congested(let id): tell(id, .congested, at: now)
         case .displaced(let id): noteDisplacement(id, at: now)
         case .loggerAppeared(let id): noteLogger(id, at: now)

@@ -134,6 +134,8 @@ public enum Event: Equatable, Sendable {
     case said(ServiceID, ServiceNotice)
     /// The kernel refused a process.
     case refused(ServiceID, errno: Int32)
+    /// What the process was to be given cannot be had.
+    case notPrepared(ServiceID, Complaint)
     /// Too many children are on their way to become programs.
     case congested(ServiceID)
     /// The service or logger was not started: its name leads to another directory by now.

@@ -89,6 +89,14 @@ extension ServiceMachine {
         return [.writeStatus] + self.signal(signal)
     }
 
+    /// What becomes of a bundle; returns whether that is a change.
+    mutating func setDone(_ isDone: Bool) -> Bool {
+        guard isReady != isDone, pid == 0 else { return false }
+        isReady = isDone
+        state = isDone ? .done : .down
+        return true
+    }
+
     // MARK: - What it says of itself
 
     mutating func hear(_ word: Event, _ definition: ServiceDefinition, at now: UInt64) -> [Effect] {

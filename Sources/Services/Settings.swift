@@ -93,6 +93,12 @@ public struct Settings: Equatable, Sendable {
             && !name.contains(UInt8(ascii: "/")) && !name.contains(UInt8(ascii: "\n"))
     }
 
+    /// Whether a socket would be given to the service at the number of its notification descriptor.
+    private func collides(_ definition: ServiceDefinition) -> Bool {
+        guard case .descriptor(let number) = definition.readiness else { return false }
+        return number < 3 + Int32(clamping: definition.sockets.count)
+    }
+
     /// What a line says that goes with nothing else the service asks for.
     private func conflict(of line: Line, _ definition: ServiceDefinition) -> ByteString? {
         if !line.name.suits(definition.kind) {
@@ -105,8 +111,9 @@ public struct Settings: Equatable, Sendable {
             return "\"\(line.name.word)\" says nothing of a \(kind)"
         }
         switch line.name {
-        case .startOnConnection where definition.sockets.isEmpty:
-            return "\"start-on-connection\" wants a \"listen\""
+        case .startOnConnection: return "this version starts services at once, not on a connection"
+        case .listen where collides(definition):
+            return "its descriptors, from 3 on, collide with the one of \"ready notification-fd\""
         case .watchdog where definition.readiness != .notify:
             return "\"watchdog\" wants \"ready notify\""
         case .readyFailure where definition.readyLimit == nil:

@@ -125,7 +125,8 @@ final class NotificationChannel {
             for _ in 0..<NotificationChannel.mostAtOnce {
                 do throws(SystemError) {
                     guard var datagram = try socket.next() else { return }
-                    if let sender = datagram.sender, let message = NotifyMessage(datagram.bytes) {
+                    if datagram.isComplete, let sender = datagram.sender,
+                        let message = NotifyMessage(datagram.bytes) {
                         body(message, sender, &datagram.descriptors)
                     }
                 } catch { return }

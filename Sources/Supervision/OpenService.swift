@@ -58,10 +58,21 @@ final class OpenService {
         return definition == .plain ? nil : definition
     }
 
-    /// The program of a launch with its arguments and environment.
-    func invocation(_ launch: Launch, _ environment: Environment) throws(SystemError) -> Invocation {
-        let environment = try extras?.environment(launch, environment) ?? environment
-        return try launch.invocation(name: name, in: Directory(directory.place), environment)
+    /// The program of a launch with its arguments and environment; adds to `setup` what it is given besides.
+    func prepare(_ launch: Launch, _ base: Environment, _ setup: inout ChildSetup) throws(Failure)
+        -> PreparedProgram
+    {
+        var environment = base
+        if let extras {
+            environment = try extras.environment(launch, base, name)
+            try extras.prepare(launch, name, &setup)
+        }
+        do throws(SystemError) {
+            return PreparedProgram(
+                try launch.invocation(name: name, in: Directory(directory.place), environment))
+        } catch {
+            throw Failure("unable to read \(name)/\(error.subject)", error.errno)
+        }
     }
 
     /// Which directory is held. fstat(2).

@@ -202,12 +202,20 @@ final class Performer {
         {
             return obstacle
         }
+        var special: PreparedProgram?
+        var setup = setup(id, standing, launch)
+        if !launch.isPlain || service(id)?.extras != nil, let service = service(id) {
+            do throws(Failure) {
+                special = try service.prepare(launch, configuration.environment, &setup)
+            } catch { return .notPrepared(id, Complaint(error)) }
+        }
+        defer { service(id)?.extras?.notification.closeWriter() }
         do throws(SystemError) {
             let started =
-                if launch.isPlain, service(id)?.extras == nil {
-                    try starters.start(standing, setup(id, standing, launch))
+                if let special {
+                    try starters.start(special, setup)
                 } else {
-                    try startSpecially(id, standing, launch)
+                    try starters.start(standing, setup)
                 }
             guard let pid = started else { return .congested(id) }
             return .started(id, pid: pid)
@@ -244,18 +252,6 @@ final class Performer {
     /// What the directory asks for, nil when it is nothing but `run`; says what is wrong with that.
     private func define(_ id: ServiceID) -> ServiceDefinition? {
         service(id)?.readDefinition(messages)
-    }
-
-    /// Starts a program that is given more than `run` is by itself.
-    private func startSpecially(_ id: ServiceID, _ standing: Standing, _ launch: Launch)
-        throws(SystemError) -> ProcessID?
-    {
-        guard let service = service(id) else { throw SystemError("open", .noEntry) }
-        let program = PreparedProgram(try service.invocation(launch, configuration.environment))
-        var setup = setup(id, standing, launch)
-        try service.extras?.prepare(launch, service.name, &setup)
-        defer { service.extras?.notification.closeWriter() }
-        return try starters.start(program, setup)
     }
 
     private func setup(_ id: ServiceID, _ standing: Standing, _ launch: Launch) -> ChildSetup {

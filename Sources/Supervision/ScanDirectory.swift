@@ -1,6 +1,7 @@
 import Bytes
 import Commands
 import Linux
+import ServiceFiles
 import Services
 
 /// The scan directory: what is in it, and word of changes. It is known by its path only, and opened anew each time,
@@ -21,6 +22,10 @@ final class ScanDirectory {
     /// The directories that the last listing had.
     private var known: Set<FileStatus.Identity> = []
     private var hasWarned = false
+    /// By which svscanctl reaches this process, in the directory that is the scan directory now.
+    private var control: ScanControl?
+    private var controlled: FileStatus.Identity?
+    private var isControlNew = false
 
     init(_ path: ByteString, _ messages: Messages) {
         self.path = path
@@ -79,16 +84,19 @@ final class ScanDirectory {
     /// Reads the directory. Changes that come after this are reported by the watch.
     func list() throws(Failure) -> Listing {
         let start = Instant.ofProcessor
-        let isWatched = addWatch()
-        _ = drain()
         let directory: Descriptor
         do throws(SystemError) { directory = try openFile(path, .directory) } catch {
+            _ = addWatch()
+            _ = drain()
             let isMissing = error.errno == .noEntry || error.errno == .notDirectory
             throw error.explained(
                 isMissing ? "unable to supervise \(path)" : "unable to read directory")
         }
         do throws(SystemError) {
             let identity = try status(of: directory.number).identity
+            makeControl(in: directory, identity)
+            let isWatched = addWatch()
+            _ = drain()
             var seen: Set<FileStatus.Identity> = []
             var list: [Listing.Entry] = []
             for name in try entries(of: ".", in: Directory(directory)) {
@@ -107,6 +115,40 @@ final class ScanDirectory {
                 isWatched: isWatched && !isShared)
         } catch {
             throw error.explained("unable to read directory")
+        }
+    }
+
+    /// Makes what svscanctl writes to, once for each directory. Where that is not possible, signals still do.
+    private func makeControl(in directory: borrowing Descriptor, _ identity: FileStatus.Identity) {
+        if controlled == identity { return }
+        controlled = identity
+        control = nil
+        do throws(SystemError) {
+            control = try ScanControl(makingIn: Directory(directory))
+            isControlNew = true
+        } catch {
+            if error.errno == .again {
+                messages.warning("another svscan or init supervises \(path), too")
+            }
+        }
+    }
+
+    /// The number to wait on for commands, if it is new since this was asked last.
+    var newControlNumber: Int32? {
+        guard isControlNew else { return nil }
+        isControlNew = false
+        switch control {
+        case .some(let control): return control.number
+        case .none: return nil
+        }
+    }
+
+    /// Takes the commands that have come.
+    func takeCommands() -> [ScanCommand] {
+        switch control {
+        case .some(let control):
+            do throws(SystemError) { return try control.commands() } catch { return [] }
+        case .none: return []
         }
     }
 

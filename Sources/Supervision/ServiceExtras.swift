@@ -1,4 +1,5 @@
 import Bytes
+import Commands
 import Linux
 import Services
 
@@ -22,14 +23,21 @@ final class ServiceExtras {
 
 extension ServiceExtras {
     /// The environment of a launch: what its process has to know of its supervisor.
-    func environment(_ launch: Launch, _ base: Environment) throws(SystemError) -> Environment {
-        var environment = try notification.environment(launch, base)
+    func environment(_ launch: Launch, _ base: Environment, _ name: ByteString) throws(Failure)
+        -> Environment
+    {
+        var environment: Environment
+        do throws(SystemError) { environment = try notification.environment(launch, base) } catch {
+            throw error.explained("unable to listen for the readiness of \(name)")
+        }
         for name in ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"] as [ByteString] {
             environment.unset(name)
         }
         guard launch.role == .run else { return environment }
         // What was asked for once and is not any more is closed.
-        try held.open(launch.definition?.sockets ?? [])
+        do throws(SystemError) { try held.open(launch.definition?.sockets ?? []) } catch {
+            throw error.explained("unable to listen on \(error.subject) for \(name)")
+        }
         let count = held.numbers.count
         if count > 0 {
             // The process puts its own id there.
@@ -42,7 +50,7 @@ extension ServiceExtras {
 
     /// What the process of a launch is given besides input and output.
     func prepare(_ launch: Launch, _ name: ByteString, _ setup: inout ChildSetup)
-        throws(SystemError)
+        throws(Failure)
     {
         guard let definition = launch.definition else { return }
         prepareGroup(definition, name)
@@ -52,6 +60,8 @@ extension ServiceExtras {
             setup.descriptors += held.numbers
             setup.knowsItself = true
         }
-        try notification.prepare(launch, &setup)
+        do throws(SystemError) { try notification.prepare(launch, &setup) } catch {
+            throw error.explained("unable to make a pipe for the readiness of \(name)")
+        }
     }
 }

@@ -32,7 +32,9 @@ final class Starters {
         inheritedLimit = descriptorLimit.soft < descriptorLimit.hard ? descriptorLimit : nil
         run = ProgramStarter(
             PreparedProgram(
-                Invocation("./run", arguments: ["./run"], environment: configuration.environment)),
+                Invocation(
+                    "./run", arguments: ["./run"],
+                    environment: configuration.environment.withoutSupervisor)),
             count: Starters.most, room: Starters.room)
         command = configuration.command.map {
             ProgramStarter(PreparedProgram($0), count: 1, room: Starters.room)
@@ -100,5 +102,19 @@ final class Starters {
     /// child.
     func failure(of pid: ProcessID) -> Errno? {
         run.failure(of: pid) ?? command?.failure(of: pid) ?? others.failure(of: pid)
+    }
+}
+
+extension Environment {
+    /// Without what this process was told by its own supervisor, which is not meant for its services.
+    var withoutSupervisor: Environment {
+        var environment = self
+        for name in [
+            "NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC", "LISTEN_PID", "LISTEN_FDS",
+            "LISTEN_FDNAMES",
+        ] as [ByteString] {
+            environment.unset(name)
+        }
+        return environment
     }
 }

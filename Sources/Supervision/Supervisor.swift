@@ -74,6 +74,7 @@ public final class Supervisor {
     private enum Token {
         static let signals = UInt64.max
         static let watch = UInt64.max - 1
+        static let scanControl = UInt64.max - 2
 
         /// What of a service is meant.
         enum Part: UInt64 { case control, pipe, socket }
@@ -129,6 +130,7 @@ public final class Supervisor {
             switch event.token {
             case Token.signals: try takeSignals()
             case Token.watch: noteChanges()
+            case Token.scanControl: readScanCommands()
             default: takeWord(event.token)
             }
         }
@@ -172,6 +174,7 @@ public final class Supervisor {
         case .list:
             let outcome = performer.perform(action)
             setWatch(muted: false)
+            listenToScanControl()
             return outcome
         case .open(let id, _, let name):
             let outcome = performer.perform(action)
@@ -217,6 +220,23 @@ public final class Supervisor {
         guard performer.scan?.drain() == true else { return }
         setWatch(muted: true)
         take(.directoryChanged)
+    }
+
+    /// Waits for svscanctl, once there is what it writes to.
+    private func listenToScanControl() {
+        guard let number = performer.scan?.newControlNumber else { return }
+        do throws(SystemError) { try loop.add(number, token: Token.scanControl) } catch {
+            messages.warning("unable to watch for commands of svscanctl", error.errno)
+        }
+    }
+
+    private func readScanCommands() {
+        for command in performer.scan?.takeCommands() ?? [] {
+            switch command {
+            case .rescan: take(.rescanAsked)
+            case .stop: take(.stopAsked(.exit, signal: .terminate))
+            }
+        }
     }
 
     private func setWatch(muted: Bool) {
@@ -324,11 +344,15 @@ extension Supervisor {
 
     private func readNotices(_ id: ServiceID) {
         guard let extras = performer.service(id)?.extras else { return }
+        // Of many lines only the last one is of any use.
+        var text: ByteString?
         extras.notification.receive { message, sender, descriptors in
             guard conductor.isProcess(sender.process, of: id) || isTrusted(sender, id) else { return }
             keep(&descriptors, message, id, extras.held)
+            if let status = message.status { text = status.visible }
             for event in events(of: message, from: id, sender) { take(event) }
         }
+        if let text { take(.said(id, .status(text))) }
     }
 
     /// Lets the process that a service named go on in the place of the one that ends. It has to be a child of this
@@ -369,7 +393,6 @@ extension Supervisor {
         }
         if let period = message.watchdogInterval { events.append(.said(id, .watchdogPeriod(period))) }
         if let time = message.timeExtension { events.append(.said(id, .extended(time))) }
-        if let text = message.status { events.append(.said(id, .status(text.visible))) }
         if message.isReloading { events.append(.said(id, .reloading)) }
         if message.isReady { events.append(.ready(id)) }
         if message.isStopping { events.append(.said(id, .stopping)) }

@@ -97,7 +97,7 @@ LINES = [
     line("down, want up, normally down", status(0), files={"d/down": b""}),
     with_services("status of a logger", "sv status d", {"d": UP, "d/log": status(78, want="d")}),
     with_services("status of a logger that is down", "sv status d", {"d": DOWN, "d/log": DOWN}),
-    line("a logger that is not supervised", UP, files={"d/log/run": b""}),
+    with_services("status a logger that is not supervised", "sv status d", {"d": UP}, files={"d/log/run": b""}),
     line("log is a file", UP, files={"d/log": b""}),
     with_services("status of two", "sv status a b; sv s a b", {"a": UP, "b": DOWN}),
     with_services("status of the logger itself", "sv status d/log", {"d/log": UP}),
@@ -152,44 +152,47 @@ WAITING = [
 
 
 def check(name, script, content=UP, command="sv start d", mode=0o755):
-    return with_services(f"check {name}", command, {"d": content},
+    return with_services(name, command, {"d": content},
                          files={"d/check": (f"#!/bin/sh\n{script}\n".encode(), mode)})
 
 
 CHECKS = [
-    check("says yes", "exit 0"), check("says no", "exit 1"), check("is asked in its directory", "test -e check"),
-    check("has no output", "test -e /proc/$$/fd/1 && exit 1; exit 0"),
-    check("has errors shown", "echo $# >&2"), check("is called by its path", "echo $0 >&2"), check("is not executable", "exit 1", mode=0o644),
-    check("is killed", "kill -KILL $$"), check("is not asked when it is down", "echo asked >&2", status(0)),
-    check("is asked by check", "echo asked >&2", command="sv check d"),
-    check("is not asked by check of one that is wanted down", "echo asked >&2", DOWN, "sv check d"),
-    check("is asked by restart", "exit 1", command="sv restart d"),
-    check("is not asked by stop", "echo asked >&2", DOWN, "sv stop d"),
-    check("is not asked by up", "echo asked >&2", command="sv up d"),
-    check("is asked by -v up", "exit 0", command="sv -v up d"),
-    check("is not asked by reload", "echo asked >&2", command="sv reload d"),
-    check("gets the environment", 'test "$A" = b', command="A=b sv start d"),
+    check("check says yes", "exit 0"), check("check says no", "exit 1"),
+    check("check is asked in its directory", "test -e check"),
+    check("check has no output", "test -e /proc/$$/fd/1 && exit 1; exit 0"),
+    check("check has errors shown", "echo $# >&2"), check("check is called by its path", "echo $0 >&2"),
+    check("check is not executable", "exit 1", mode=0o644),
+    check("check is killed", "kill -KILL $$"), check("check is not asked when it is down", "echo asked >&2", status(0)),
+    check("check is asked by check", "echo asked >&2", command="sv check d"),
+    check("check is not asked by check of one that is wanted down", "echo asked >&2", DOWN, "sv check d"),
+    check("check is asked by restart", "exit 1", command="sv restart d"),
+    check("check is not asked by stop", "echo asked >&2", DOWN, "sv stop d"),
+    check("check is not asked by up", "echo asked >&2", command="sv up d"),
+    check("check is asked by -v up", "exit 0", command="sv -v up d"),
+    check("check is not asked by reload", "echo asked >&2", command="sv reload d"),
+    check("check gets the environment", 'test "$A" = b', command="A=b sv start d"),
     with_services("check is a directory", "sv start d", {"d": UP}, files={"d/check": None}),
 ]
 
 
 def as_script(name, command, services, **options):
     """Called by the name of the service."""
-    return with_services(f"init script: {name}", f"mkdir init; ln -s $(command -v sv) init/d; init/d {command}",
+    return with_services(name, f"mkdir init; ln -s $(command -v sv) init/d; init/d {command}",
                          services, **options)
 
 
 SCRIPTS = [
-    *(as_script(word or "nothing", word, {"d": UP}) for word in [
+    *(as_script(f"init script: {word or 'nothing'}", word, {"d": UP}) for word in [
         "", "status", "start", "stop", "restart", "reload", "check", "up", "statusquo", "zap", "-w 0 stop",
         "-z", "force-stop", "term"]),
-    *(as_script(f"{word} of one that is down", word, {"d": DOWN}) for word in ["status", "stop", "start"]),
-    as_script("status and a logger that is down", "status", {"d": UP, "d/log": DOWN}),
-    as_script("words after the command are nothing", "status e f", {"d": UP}),
-    as_script("no status file", "status; rm d/supervise/status; init/d status; echo $?; init/d start", {"d": UP}),
-    as_script("not supervised", "status; exec 4<&-; init/d status; echo $?; init/d start; echo $?; "
+    *(as_script(f"init script: {word} of one that is down", word, {"d": DOWN}) for word in ["status", "stop", "start"]),
+    as_script("init script: status and a logger that is down", "status", {"d": UP, "d/log": DOWN}),
+    as_script("init script: words after the command are nothing", "status e f", {"d": UP}),
+    as_script("init script: no status file",
+              "status; rm d/supervise/status; init/d status; echo $?; init/d start", {"d": UP}),
+    as_script("init script: not supervised", "status; exec 4<&-; init/d status; echo $?; init/d start; echo $?; "
               "init/d shutdown", {"d": UP}),
-    as_script("no service", "status; rm -r d; init/d status; echo $?; init/d start", {"d": UP}),
+    as_script("init script: no service", "status; rm -r d; init/d status; echo $?; init/d start", {"d": UP}),
 ]
 
 
@@ -203,9 +206,11 @@ def supervised(name, commands, run="exec sleep 1000", files=None, log=None):
         f"{commands}; sv force-shutdown d >/dev/null 2>&1; wait; rm -r d"))
 
 
+# The original takes a service that was started in this second for one that has been started again.
+NEXT_SECOND = "now=$(date +%s); until test $(date +%s) -gt $now; do sleep 0.05; done; "
 RUNSV = [
     supervised("stop and start", "sv stop d; echo $?; sv status d; sv start d; echo $?; sv status d"),
-    supervised("restart", "sv restart d; echo $?; sv status d"),
+    supervised("restart", NEXT_SECOND + "sv restart d; echo $?; sv status d"),
     supervised("once", "sv -v down d; sv once d; until sv status d | grep ^run; do sleep 0.05; done; sv -v down d"),
     supervised("pause and cont", "sv -v pause d; sv status d; sv -v cont d; sv status d"),
     supervised("signals",

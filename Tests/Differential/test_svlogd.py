@@ -54,7 +54,8 @@ WRITING = [
     svlogd("two directories", "d", "e", files={"e": None}, input=LINES),
     svlogd("the same directory twice", "d", "d"),
     svlogd("-t", "-t", "d"), svlogd("-tt", "-tt", "d"), svlogd("-ttt", "-ttt", "d"),
-    svlogd("-tttt", "-tttt", "d"), svlogd("-t -t", "-t", "-t", "d"), svlogd("-t and empty lines", "-t", "d", input=b"\n\n"),
+    svlogd("-tttt", "-tttt", "d"), svlogd("-t -t", "-t", "-t", "d"),
+    svlogd("-t and empty lines", "-t", "d", input=b"\n\n"),
     svlogd("-t and a long line", "-t", "d", input=LONG + b"short\n"),
     svlogd("-r", "-r", "?", "d", input=bytes(range(256)) + b"\n"),
     svlogd("-r a tab", "-r", ".", "d", input=b"a\tb\x7f\xe9\n"),
@@ -78,7 +79,8 @@ CONFIG = [
     *(svlogd(f"pattern {pattern.decode()}", config=b"-*\n+" + pattern + b"\n",
              input=b"one\ntwo\nfoo bar\naaab\nb\n\nfoo: x: y\n")
       for pattern in [b"one", b"o", b"*", b"*o", b"two*", b"*o*", b"*o bar", b"+ab", b"+a+b", b"f+o*", b"foo: *",
-                      b"*: *: *", b"", b"**", b"+", b"*a*", b"+bx"]),
+                      b"*: *: *", b"", b"**", b"+", b"*a*"]),
+    svlogd("pattern +bx", config=b"-*\n+" + b"+bx\n", input=b"b\nbx\nbbx\nx\n"),
     svlogd("deselect", config=b"-one\n"), svlogd("deselect all, select one", config=b"-*\n+two\n"),
     svlogd("select alone", config=b"+two\n"), svlogd("select then deselect", config=b"+*\n-two\n"),
     svlogd("patterns do not see stamps", "-t", "d", config=b"-one\n"),
@@ -169,8 +171,8 @@ SIGNALS = [
            "echo $?; rm p"),
     script("ALRM rotates", "mkfifo p; svlogd d <p & exec 9>p; echo one >&9; until grep -qs one d/current; do :; done;"
            "kill -ALRM $!; until ls d/@* >/dev/null 2>&1; do :; done; echo two >&9; exec 9>&-; wait $!; echo $?; rm p"),
-    script("ALRM does not rotate what is empty", "mkfifo p; svlogd d <p & exec 9>p; until test -e d/current; do :; done;"
-           "kill -ALRM $!; sleep 0.2; exec 9>&-; wait $!; rm p; ls d"),
+    script("ALRM does not rotate what is empty", "mkfifo p; svlogd d <p & exec 9>p;"
+           "until test -e d/current; do :; done; kill -ALRM $!; sleep 0.2; exec 9>&-; wait $!; rm p; ls d"),
     script("HUP reads config again", "mkfifo p; svlogd d <p & exec 9>p; echo one >&9;"
            "until grep -qs one d/current; do :; done; echo 'pnew ' >d/config; kill -HUP $!; sleep 0.3; echo two >&9;"
            "exec 9>&-; wait $!; echo $?; rm p; cat d/current"),

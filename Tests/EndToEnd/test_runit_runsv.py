@@ -58,8 +58,8 @@ class TestRunsv:
             assert svstat(path).startswith("down ")
 
     def test_the_logger_reads_what_the_service_writes_to_the_end(self, tmp_path):
-        path = lay(tmp_path / "web", "trap 'echo bye; exit' TERM; echo hello; echo up >ready; while :; do sleep 0.05; done",
-                   log="exec cat >>out")
+        path = lay(tmp_path / "web", log="exec cat >>out", script=(
+            "trap 'echo bye; exit' TERM; echo hello; echo up >ready; while :; do sleep 0.05; done"))
         with supervisor("runsv", path) as process:
             wait_for((path / "ready").exists, "the service")
             wait_up(path / "log")

@@ -12,7 +12,7 @@ from apus import ROOT, wait_for
 IMAGE = ROOT / "build/vm-test"
 KEY = IMAGE / "key"
 # An emulated machine on a busy host is slow at times; a test waits for a state, not for a time.
-PATIENCE = 60
+PATIENCE = 180
 
 
 def image():

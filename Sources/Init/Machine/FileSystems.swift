@@ -37,7 +37,8 @@ struct FileSystems: ~Copyable {
     /// Checks the root file system if it asks for that, and makes it writable unless it is to stay as it is.
     borrowing func prepareRoot(_ children: borrowing BootChildren) -> Outcome {
         let entry = table.entries.first { $0.isRoot }
-        if let device = Volumes.root, entry?.pass != 0 {
+        // What is written to is no more to be checked.
+        if let device = Volumes.root, entry?.pass != 0, isRootReadOnly {
             let outcome = check([(device, entry?.type ?? "auto", "/")], children)
             if outcome != .done { return outcome }
         }
@@ -52,6 +53,11 @@ struct FileSystems: ~Copyable {
                 "unable to make the root file system writable: \(ByteString(error.errno.text))")
         }
         return .done
+    }
+
+    private var isRootReadOnly: Bool {
+        let table = MountTable(SmallFiles.read("/proc/self/mountinfo", messages) ?? [])
+        return table["/"]?.isFileSystemReadOnly == true
     }
 
     /// Swaps, and mounts everything else; devices that need a check are checked together, by their order.
@@ -149,11 +155,10 @@ struct FileSystems: ~Copyable {
             } catch { return false }
         }
         let commands = due.map { volume in
-            Invocation(
-                command: ["fsck", "-T", "-a", "-t", volume.type] + (isForced ? ["-f"] : []) + [
-                    volume.device
-                ],
-                environment: environment)
+            let found = volume.type == "auto" ? Volumes.identity(of: volume.device)?.type : nil
+            let options = ["-T", "-a", "-t", found ?? volume.type] + (isForced ? ["-f"] : [])
+            return Invocation(
+                command: ["fsck"] + options + [volume.device], environment: environment)
         }
         if commands.isEmpty { return .done }
         for (end, volume) in zip(children.runTogether(commands, limit: FileSystems.checkLimit), due)

@@ -26,6 +26,9 @@ public struct ShutdownSchedule {
 
     /// Now, or in the background at that time; a request that waits is replaced.
     public func perform(_ time: ShutdownTime) throws(Failure) {
+        guard CurrentProcess.effectiveUser == 0 else {
+            throw Failure("only root can stop the machine")
+        }
         let (now, _) = wallClock()
         let local = LocalTime(unixSeconds: now)
         let seconds = time.seconds(
@@ -82,13 +85,7 @@ public struct ShutdownSchedule {
             warnings.removeFirst()
             pause(until: end, less: left)
             warn(left)
-            if left > ShutdownSchedule.closing, (warnings.first ?? 0) < ShutdownSchedule.closing {
-                pause(until: end, less: ShutdownSchedule.closing)
-            }
-            if left <= ShutdownSchedule.closing || (warnings.first ?? 0) < ShutdownSchedule.closing
-            {
-                closeLogins()
-            }
+            if left <= ShutdownSchedule.closing { closeLogins() }
         }
         pause(until: end, less: 0)
         warn(0)

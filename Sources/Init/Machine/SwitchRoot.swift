@@ -44,6 +44,8 @@ struct SwitchRoot {
     private func enter(_ environment: Environment) -> ByteString {
         let program = commandLine["init"] ?? "/sbin/init"
         do throws(SystemError) {
+            // Before anything is taken away here. Where a link leads is known only over there.
+            _ = try status(of: "\(SwitchRoot.place)\(program)", followLinks: false)
             // What is mounted goes with us; a root without the place for it gets its own.
             for name in ["/dev", "/proc", "/sys", "/run"] as [ByteString] {
                 do throws(SystemError) {

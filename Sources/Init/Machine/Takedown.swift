@@ -27,11 +27,12 @@ struct Takedown {
         // Nothing reaches this process any more.
         do throws(SystemError) { try SignalSet.all.block() } catch {}
         do throws(SystemError) { try changeDirectory("/") } catch {}
-        LoginRecords.noteShutdown(messages)
-        RandomSeed.save(messages)
         killAll()
+        // From here on whatever waits for a disk is bounded.
         startWatchdog()
         closeFiles()
+        LoginRecords.noteShutdown(messages)
+        RandomSeed.save(messages)
         stopSwappingAnywhere()
         unmountAll()
         Machine.synchronize()

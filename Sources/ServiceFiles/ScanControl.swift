@@ -1,0 +1,62 @@
+import Bytes
+import Linux
+
+/// What can be asked of whoever supervises a scan directory: one byte each, written by svscanctl into its FIFO.
+public enum ScanCommand: UInt8, CaseIterable, Sendable {
+    /// `h`: look at the directory now, as on SIGHUP.
+    case rescan = 0x68
+    /// `t`: stop everything and end, as on SIGTERM.
+    case stop = 0x74
+}
+
+/// The directory `.svscan` of a scan directory, by which its supervisor and svscanctl meet: `lock` and `control`, made,
+/// opened and trusted like those in a service's `supervise`. Dot names are no services, so it disturbs nobody, and
+/// permissions on `control` say who may use it.
+public struct ScanControl: ~Copyable {
+    /// Its name in a scan directory.
+    public static let name: ByteString = ".svscan"
+    /// The most commands that are taken at a time.
+    private static let batch = 64
+
+    private let lock: Descriptor
+    private let control: Descriptor
+
+    /// Sets it up as the supervisor of `scan`. Throws EAGAIN when there is another one, and EROFS where nothing can be
+    /// written.
+    public init(makingIn scan: Directory) throws(SystemError) {
+        let directory = try SuperviseDirectory(makingIn: scan, named: ScanControl.name)
+        let lock = try directory.takeLock()
+        try directory.makeFIFO(.control)
+        control = try directory.openControl()
+        self.lock = lock
+    }
+
+    /// Becomes readable when commands have come.
+    public var number: Int32 { control.number }
+
+    /// Takes commands that have come, in their order; letters that mean nothing are passed over.
+    public borrowing func commands() throws(SystemError) -> [ScanCommand] {
+        let number = control.number
+        return try withUnsafeTemporaryAllocation(byteCount: ScanControl.batch, alignment: 1) {
+            (buffer) throws(SystemError) -> [ScanCommand] in
+            do throws(SystemError) {
+                let count = try read(number, into: buffer)
+                return buffer[..<count].compactMap { ScanCommand(rawValue: $0) }
+            } catch {
+                if error.errno == .again { return [] }
+                throw error
+            }
+        }
+    }
+
+    /// Opens the FIFO of the supervisor of `scan`, as a client does. Throws ENXIO when there is none, also where there
+    /// never was one.
+    public static func openCommands(of scan: Directory) throws(SystemError) -> Descriptor {
+        do throws(SystemError) {
+            return try SuperviseDirectory(of: scan, named: name).openCommands()
+        } catch {
+            if error.errno == .noEntry { throw SystemError(error.call, .noReader) }
+            throw error
+        }
+    }
+}
