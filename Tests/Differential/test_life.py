@@ -180,7 +180,8 @@ class TestS6:
 
     def test_timeout_kill(self, tmp_path):
         def observe(programs, service):
-            lay(service, "trap '' TERM; echo run >> out; while :; do sleep 0.1; done", timeout_kill="400", finish=FINISH)
+            lay(service, "trap '' TERM; echo run >> out; while :; do sleep 0.1; done", timeout_kill="400",
+                finish=FINISH)
             with programs(service):
                 first(service, 1)
                 before = time.monotonic()
@@ -190,7 +191,8 @@ class TestS6:
 
     def test_without_timeout_kill(self, tmp_path):
         def observe(programs, service):
-            lay(service, "trap '' TERM; echo run >> out; while :; do sleep 0.1; done", down_signal="TERM", finish=FINISH)
+            lay(service, "trap '' TERM; echo run >> out; while :; do sleep 0.1; done", down_signal="TERM",
+                finish=FINISH)
             with programs(service):
                 first(service, 1)
                 programs.tell("d", service)

@@ -82,8 +82,8 @@ class TestFinish:
             assert any("did not end in time, killing it" in line for line in messages(process))
 
     def test_one_that_ignores_every_signal_is_killed_too(self, service):
-        lay(service, "echo run >> out", finish="#!/bin/sh\ntrap '' TERM INT HUP; echo $$ >> out; sleep 1000; sleep 99\n",
-            timeout_finish="300")
+        lay(service, "echo run >> out", timeout_finish="300",
+            finish="#!/bin/sh\ntrap '' TERM INT HUP; echo $$ >> out; sleep 1000; sleep 99\n")
         with supervise(service):
             wait_for(lambda: out(service).count("run") >= 2, "the next start")
 

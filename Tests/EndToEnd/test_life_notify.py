@@ -133,9 +133,9 @@ systemd-notify --ready MAINPID=$(cat heir); touch told""", settings="ready notif
             wait_for(lambda: lines(service / "out") == ["run", "run"], "a restart after the end of the heir")
 
     def test_one_that_its_parent_reaps_is_not_lost(self, service):
-        """What its own supervisor cannot wait for is not waited for: the process that was started is still the main one."""
-        lay(service, "echo run >> out; sleep 0.5 & systemd-notify --ready MAINPID=$!; wait; touch over; exec sleep 1000",
-            settings="ready notify\n")
+        """svscan cannot wait for it, so that the process that was started is still the main one."""
+        lay(service, "echo run >> out; sleep 0.5 & systemd-notify --ready MAINPID=$!; wait; touch over; "
+            "exec sleep 1000", settings="ready notify\n")
         with supervise(service):
             wait_for(lambda: (service / "over").exists(), "the end of the child")
             pid = wait_run(service)

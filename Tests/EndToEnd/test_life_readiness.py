@@ -147,9 +147,9 @@ class TestProbes:
             (service / "ready").touch()
             wait_ready(service)
 
-    @pytest.mark.parametrize("command", ["exit 1", "kill -9 $$", "./nowhere"])
+    @pytest.mark.parametrize("command", ["exit 1; exit 1", "kill -9 $$; exit 0", "./nowhere"])
     def test_a_command_that_fails(self, service, command):
-        lay(service, settings=f"ready command {command}; exit 1\n" if command[0] != "." else f"ready command {command}\n")
+        lay(service, settings=f"ready command {command}\n")
         with supervise(service):
             wait_run(service)
             time.sleep(1)

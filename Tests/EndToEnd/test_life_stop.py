@@ -10,7 +10,7 @@ import pytest
 
 from apus import BIN, wait_for
 from details import details
-from services import (is_gone, lay, lines, messages, pid_of, supervised, supervisor, svc, wait_down, wait_run, wait_up)
+from services import is_gone, lay, lines, messages, pid_of, supervisor, svc, wait_down, wait_run, wait_up
 
 # Leaves children behind: one in its group, one of a session of its own, and a daemon of a daemon.
 FAMILY = """
@@ -84,7 +84,8 @@ class TestSignal:
         assert lines(service / "out")[1] == "INT"
 
     def test_the_stop_of_everything_uses_it(self, service):
-        lay(service, "trap 'echo USR1 >> out; exit' USR1; echo up >> out; sleep 1000 & wait", settings="stop-signal USR1\n")
+        lay(service, "trap 'echo USR1 >> out; exit' USR1; echo up >> out; sleep 1000 & wait",
+            settings="stop-signal USR1\n")
         with supervise(service) as process:
             wait_for(lambda: lines(service / "out"), "the start")
             process.send_signal(signal.SIGTERM)
