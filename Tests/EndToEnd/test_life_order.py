@@ -109,7 +109,7 @@ class TestStart:
             wait_for(lambda: events(scan) == ["start other"], "the unrelated one")
             wait_state(scan, "web", "blocked")
             said = messages(process)
-        assert [line for line in said if "web" in line and "nowhere" in line], said
+        assert [line for line in said if "web/settings:2: " in line and "nowhere" in line], said
         assert details(scan / "web").reason == "dependency"
 
     def test_a_cycle_is_said_and_keeps_nobody_else(self, scan):
@@ -122,7 +122,7 @@ class TestStart:
             time.sleep(0.3)
             said = messages(process)
             assert events(scan) == ["start other"]
-            assert [line for line in said if "needs" in line], said
+            assert [line for line in said if "/settings:1: " in line], said
             process.send_signal(signal.SIGTERM)
             process.wait(5)
 

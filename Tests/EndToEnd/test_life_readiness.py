@@ -181,6 +181,16 @@ class TestProbes:
                 server.listen()
                 wait_ready(service)
 
+    def test_a_relative_path_is_one_in_the_service_directory(self, service):
+        lay(service, python("""
+import socket, time
+server = socket.socket(socket.AF_UNIX)
+server.bind("socket")
+server.listen()
+time.sleep(1000)"""), settings="ready unix socket\n")
+        with supervise(service):
+            wait_ready(service)
+
     def test_a_full_backlog_is_not_ready_for_ever(self, service):
         with socket.socket() as server, socket.socket() as client:
             server.bind(("127.0.0.1", 0))

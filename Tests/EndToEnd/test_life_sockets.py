@@ -91,6 +91,12 @@ listen tcp [::1]:{port}
             with socket.socket(socket.AF_UNIX) as client:
                 client.connect(str(place / "stream"))
 
+    def test_a_relative_path_is_one_in_the_service_directory(self, service):
+        lay(service, settings="listen unix socket\n")
+        with supervise(service):
+            wait_up(service)
+            assert (service / "socket").is_socket()
+
     def test_finish_gets_none(self, service):
         lay(service, "exit 0", settings=f"listen tcp 127.0.0.1:{free_port()}\n",
             finish="#!/bin/sh\nenv > env; ls -l /proc/self/fd > fds\n")
