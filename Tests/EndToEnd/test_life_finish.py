@@ -53,11 +53,9 @@ class TestArguments:
 
     @pytest.mark.parametrize("script", [None, "exit 0"], ids=["missing", "no interpreter"])
     def test_run_that_cannot_be_executed(self, service, script):
-        lay(service, script, interpreter="/nowhere", finish=NOTE)
+        lay(service, script or "exit 0", interpreter="/nowhere" if script else "/bin/sh", finish=NOTE)
         if script is None:
-            service.mkdir(exist_ok=True)
-            lay(service, "true")
-            with supervise(service) as process:
+            with supervise(service):
                 wait_for(lambda: out(service), "finish")
                 (service / "run").unlink()
                 wait_for(lambda: "finish 111 0" in out(service), "the end of what never ran")
@@ -84,8 +82,8 @@ class TestFinish:
             assert any("did not end in time, killing it" in line for line in messages(process))
 
     def test_one_that_ignores_every_signal_is_killed_too(self, service):
-        lay(service, "echo run >> out", finish="#!/bin/sh\ntrap '' TERM INT HUP; echo $$ >> out; sleep 1000; sleep 99\n",
-            timeout_finish="300")
+        lay(service, "echo run >> out", timeout_finish="300",
+            finish="#!/bin/sh\ntrap '' TERM INT HUP; echo $$ >> out; sleep 1000; sleep 99\n")
         with supervise(service):
             wait_for(lambda: out(service).count("run") >= 2, "the next start")
 
@@ -243,9 +241,10 @@ class TestEncore:
             wait_for(lambda: out(service).count("start") == 2, "another start", 5)
 
     def test_everything_ends_with_stop_at_the_stop(self, service):
-        lay(service, start="#!/bin/sh\ntrue\n", stop="#!/bin/sh\nsleep 0.5; echo stop >> out\n")
+        lay(service, "touch up; exec sleep 1000", start="#!/bin/sh\ntrue\n",
+            stop="#!/bin/sh\nsleep 0.5; echo stop >> out\n")
         with supervise(service) as process:
-            wait_run(service)
+            wait_for(lambda: (service / "up").exists(), "the start")
             process.send_signal(signal.SIGTERM)
             process.wait(10)
         assert out(service) == ["stop"]

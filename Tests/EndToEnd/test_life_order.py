@@ -12,10 +12,13 @@ from services import lay, lines, messages, supervised, supervisor, svc, wait_dow
 ONE_SHOT = {"type": "oneshot\n"}
 
 
+READY = "ready notification-fd 3\n"
+
+
 def note(name):
-    """A run script that writes down its start, and its end by TERM."""
+    """A run script that writes down its start, and its end by TERM; it says that it is ready where that is wanted."""
     return f"trap 'echo stop {name} >> ../../events; exit' TERM; echo start {name} >> ../../events; " \
-           "sleep 1000 & while :; do wait; done"
+           "(echo >&3) 2> /dev/null; exec 3>&-; sleep 1000 & while :; do wait; done"
 
 
 def action(word, name, rest="true"):
@@ -90,7 +93,7 @@ class TestStart:
     def test_up_brings_up_what_is_needed(self, scan):
         lay(scan / "web", note("web"), down=True, settings="needs db\nwants cache\n")
         for name, settings in ("db", "needs disk\n"), ("cache", ""), ("disk", ""):
-            lay(scan / name, note(name), down=True, settings=settings)
+            lay(scan / name, note(name), down=True, settings=settings + READY)
         with svscan(scan):
             for name in "web", "db", "cache", "disk":
                 wait_state(scan, name, "down")
@@ -106,7 +109,7 @@ class TestStart:
             wait_for(lambda: events(scan) == ["start other"], "the unrelated one")
             wait_state(scan, "web", "blocked")
             said = messages(process)
-        assert [line for line in said if "web" in line and "nowhere" in line], said
+        assert [line for line in said if "web/settings:2: " in line and "nowhere" in line], said
         assert details(scan / "web").reason == "dependency"
 
     def test_a_cycle_is_said_and_keeps_nobody_else(self, scan):
@@ -119,7 +122,7 @@ class TestStart:
             time.sleep(0.3)
             said = messages(process)
             assert events(scan) == ["start other"]
-            assert [line for line in said if "needs" in line], said
+            assert [line for line in said if "/settings:1: " in line], said
             process.send_signal(signal.SIGTERM)
             process.wait(5)
 
@@ -127,7 +130,7 @@ class TestStart:
         lay(scan / "web", note("web"), settings="needs db\n")
         with svscan(scan):
             wait_state(scan, "web", "blocked")
-            lay(scan / "db", note("db"))
+            lay(scan / "db", note("db"), settings=READY)
             wait_for(lambda: events(scan) == ["start db", "start web"], "both")
 
     def test_it_does_not_stay_up_without_what_it_needs(self, scan):
@@ -152,7 +155,7 @@ class TestStart:
 class TestOneShots:
     def lay_tree(self, scan):
         lay(scan / "mount", None, up=action("up", "mount", "sleep 0.2"), down=action("down", "mount"), **ONE_SHOT)
-        lay(scan / "db", note("db"), settings="needs mount\n")
+        lay(scan / "db", note("db"), settings="needs mount\n" + READY)
         lay(scan / "migrate", None, up=action("up", "migrate"), down=action("down", "migrate"),
             dependencies="db\n", **ONE_SHOT)
         lay(scan / "web", note("web"), settings="needs migrate\n")
@@ -217,7 +220,7 @@ class TestOneShots:
 class TestTrees:
     def test_a_bundle(self, scan):
         for name in "a", "b":
-            lay(scan / name, note(name), down=True)
+            lay(scan / name, note(name), down=True, settings=READY)
         lay(scan / "all", None, type="bundle\n", contents="a\nb\n")
         lay(scan / "web", note("web"), settings="needs all\n")
         with svscan(scan):
@@ -232,16 +235,9 @@ class TestTrees:
 
     def test_a_source_tree_of_s6_rc(self, scan):
         lay(scan / "base", None, type="oneshot\n", up="echo up base\n")
-        for name in "db", "web":
-            lay(scan / name, note(name), type="longrun\n", notification_fd="3")
-        lay(scan / "db", "echo start db >> ../../events; echo >&3; exec sleep 1000")
-        lay(scan / "web", "echo start web >> ../../events; echo >&3; exec sleep 1000")
         for name, needed in ("db", "base"), ("web", "db"):
-            (scan / name / "dependencies.d").mkdir()
-            (scan / name / "dependencies.d" / needed).touch()
-        lay(scan / "default", None, type="bundle\n")
-        (scan / "default/contents.d").mkdir()
-        (scan / "default/contents.d/web").touch()
+            lay(scan / name, note(name), type="longrun\n", notification_fd="3", **{f"dependencies.d/{needed}": ""})
+        lay(scan / "default", None, type="bundle\n", **{"contents.d/web": ""})
         with svscan(scan) as process:
             wait_for(lambda: events(scan) == ["start db", "start web"], "both")
             wait_state(scan, "default", "done")
@@ -252,7 +248,7 @@ class TestStop:
     def test_in_reverse(self, scan):
         names = [f"s{number}" for number in range(8)]
         for number, name in enumerate(names):
-            lay(scan / name, note(name), settings=f"needs s{number - 1}\n" if number else "")
+            lay(scan / name, note(name), settings=READY + (f"needs s{number - 1}\n" if number else ""))
         with svscan(scan) as process:
             wait_for(lambda: len(events(scan)) == 8, "all")
             process.send_signal(signal.SIGTERM)
@@ -260,7 +256,7 @@ class TestStop:
         assert events(scan)[8:] == [f"stop {name}" for name in reversed(names)]
 
     def test_one_that_does_not_end_does_not_hold_up_the_others_for_ever(self, scan):
-        lay(scan / "db", note("db"))
+        lay(scan / "db", note("db"), settings=READY)
         lay(scan / "web", "trap '' TERM; echo start web >> ../../events; while :; do sleep 0.1; done",
             settings="needs db\nstop-timeout 500ms\n")
         with svscan(scan) as process:

@@ -147,9 +147,9 @@ class TestProbes:
             (service / "ready").touch()
             wait_ready(service)
 
-    @pytest.mark.parametrize("command", ["exit 1", "kill -9 $$", "./nowhere"])
+    @pytest.mark.parametrize("command", ["exit 1; exit 1", "kill -9 $$; exit 0", "./nowhere"])
     def test_a_command_that_fails(self, service, command):
-        lay(service, settings=f"ready command {command}; exit 1\n" if command[0] != "." else f"ready command {command}\n")
+        lay(service, settings=f"ready command {command}\n")
         with supervise(service):
             wait_run(service)
             time.sleep(1)
@@ -180,6 +180,16 @@ class TestProbes:
                 server.bind(("127.0.0.1", port) if kind == "tcp" else address)
                 server.listen()
                 wait_ready(service)
+
+    def test_a_relative_path_is_one_in_the_service_directory(self, service):
+        lay(service, python("""
+import socket, time
+server = socket.socket(socket.AF_UNIX)
+server.bind("socket")
+server.listen()
+time.sleep(1000)"""), settings="ready unix socket\n")
+        with supervise(service):
+            wait_ready(service)
 
     def test_a_full_backlog_is_not_ready_for_ever(self, service):
         with socket.socket() as server, socket.socket() as client:

@@ -216,7 +216,7 @@ class TestEssential:
     def test_it_ends_process_1(self, service):
         lay(service.parent / "other")
         lay(service, "sleep 0.5; exit 42", settings="essential\nrestart never\n")
-        with pid_namespace(BIN / "init", service.parent) as (process, _):
+        with pid_namespace(BIN / "init", "-s", service.parent) as (process, _):
             assert process.wait(20) == 42
 
     def test_too_many_restarts_end_it(self, service):

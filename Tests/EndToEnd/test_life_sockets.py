@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from apus import BIN, wait_for
+from apus import BIN, environment, wait_for
 from details import details
 from services import lay, lines, messages, pid_of, supervised, supervisor, svc, wait_down, wait_up, write
 from sockets import free_port
@@ -91,6 +91,12 @@ listen tcp [::1]:{port}
             with socket.socket(socket.AF_UNIX) as client:
                 client.connect(str(place / "stream"))
 
+    def test_a_relative_path_is_one_in_the_service_directory(self, service):
+        lay(service, settings="listen unix socket\n")
+        with supervise(service):
+            wait_up(service)
+            assert (service / "socket").is_socket()
+
     def test_finish_gets_none(self, service):
         lay(service, "exit 0", settings=f"listen tcp 127.0.0.1:{free_port()}\n",
             finish="#!/bin/sh\nenv > env; ls -l /proc/self/fd > fds\n")
@@ -107,7 +113,7 @@ listen tcp [::1]:{port}
             lay(service, SERVER, settings=f"listen tcp 127.0.0.1:{port}\n")
             with supervise(service) as process:
                 said = wait_for(lambda: messages(process), "the complaint")
-                assert "s" in said[0] and "in use" in said[0] and len(said) == 1, said
+                assert str(port) in said[0] and "address already used" in said[0] and len(said) == 1, said
                 taken.close()
                 wait_for(lambda: lines(service / "given"), "the server")
 
@@ -130,7 +136,6 @@ listen tcp [::1]:{port}
     def test_what_the_supervisor_was_given_is_not_passed_on(self, service):
         lay(service, "env > env; exec sleep 1000", settings="stop-timeout 1s\n")
         lay(service.parent / "plain", "env > env; exec sleep 1000")
-        from apus import environment
         given = {"LISTEN_PID": "1", "LISTEN_FDS": "1", "LISTEN_FDNAMES": "x", "NOTIFY_SOCKET": "/nowhere"}
         with supervisor(BIN / "svscan", service.parent, env=environment(**given)):
             for name in "s", "plain":
@@ -211,7 +216,7 @@ time.sleep(1000)""", settings="fd-store 3\n")
     @pytest.mark.parametrize("count", [32, 60, 200])
     def test_many_do_not_keep_it_from_starting(self, service, count):
         lay(service, self.STORE % f"""
-if not given:
+if given == 30:
     for number in range({count}): send("FDSTORE=1", os.open("run", os.O_RDONLY))
 time.sleep(1000)""", settings="fd-store 1024\n" + "".join(
             f"listen unix {service.parent.parent}/{number}\n" for number in range(30)))
@@ -222,6 +227,7 @@ time.sleep(1000)""", settings="fd-store 1024\n" + "".join(
             svc("-t", service)
             wait_up(service, pid)
             wait_for(lambda: len(lines(service / "given")) == 2, "the second", 5)
+        assert int(lines(service / "given")[1].split()[0]) > 30
 
 
 class TestEnvironment:

@@ -23,15 +23,15 @@ while :; do wait $p; done
 
 def lay(path, script="exec sleep 1000", log=None, down=False, interpreter="/bin/sh", **files):
     """Makes or changes a service directory; with `log`, its logger's too, and with other files: `timeout_kill` is
-    timeout-kill, and what begins with #! is a program. A new one appears whole, since a directory that svscan sees
-    before its run is there is worth a warning."""
+    timeout-kill, and what begins with #! is a program, as `down` may be. A new one appears whole, since a directory
+    that svscan sees before its run is there is worth a warning."""
     path = pathlib.Path(path)
     place = path if path.is_dir() else path.with_name(f".{path.name}")
     place.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
         write(place / name.replace("_", "-"), content)
     if down:
-        (place / "down").touch()
+        write(place / "down", "" if down is True else down)
     if log is not None:
         lay(place / "log", log)
     if script is not None:
