@@ -58,8 +58,8 @@ def test_files_that_say_what_to_do(tmp_path):
     subprocess.run(["debugfs", "-w", "-R", "mkdir inner", data], check=True, capture_output=True)
     swap = volume(tmp_path / "swap.img", "mkswap")
     disks = ["-drive", f"if=virtio,file={data},format=raw", "-drive", f"if=virtio,file={swap},format=raw"]
-    # Errors are noted in the root file system, so it is checked before it is written to.
-    with machine(tmp_path, "hostname=swift", network="", options=disks,
+    # Errors are noted in the root file system, so it is checked before it is written to, and fsck wants a restart.
+    with machine(tmp_path, "hostname=swift", network="", options=disks, restarts=True,
                  change=[*written(tmp_path), "set_super_value state 3"]) as vm:
         vm.wait_login()
         text = vm.ssh("""
