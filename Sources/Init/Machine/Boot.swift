@@ -125,17 +125,20 @@ struct Boot: ~Copyable {
 
     private mutating func mountFileSystems(_ children: borrowing BootChildren) -> Ending? {
         let fileSystems = FileSystems(commandLine, environment, messages)
-        for outcome in [
-            fileSystems.prepareRoot(children), fileSystems.mountAll(&modules, children),
-        ] {
-            switch outcome {
-            case .done: break
-            case .told(let ending): return ending
-            case .failed(let reason): if let ending = shell(reason, children) { return ending }
-            }
-        }
+        if let ending = answer(fileSystems.prepareRoot(children), children) { return ending }
+        if let ending = answer(fileSystems.mountAll(&modules, children), children) { return ending }
         if commandLine["apus.tmp"] != "disk" { SystemMounts(messages).mountTemporary() }
         return nil
+    }
+
+    private func answer(_ outcome: FileSystems.Outcome, _ children: borrowing BootChildren)
+        -> Ending?
+    {
+        switch outcome {
+        case .done: nil
+        case .told(let ending): ending
+        case .failed(let reason): shell(reason, children)
+        }
     }
 
     /// What sysctl.d(5) and /etc/sysctl.conf say; the last of several lines for one setting holds.
