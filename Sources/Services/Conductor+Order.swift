@@ -8,6 +8,7 @@ extension Conductor {
 
     mutating func setDefinition(_ definition: ServiceDefinition?, of id: ServiceID) {
         if definitions[id] == definition { return }
+        if definitions[id]?.kind == .bundle { _ = services[id.index]?.machine.setDone(false) }
         definitions[id] = definition
         if mayHaveOrder { loseOrder() }
     }

@@ -46,6 +46,7 @@ extension ServiceMachine {
         switch state {
         case .waiting where !role.isHelper, .blocked, .failed, .done:
             state = .down
+            isReady = false
             return undo(definition, at: now) ?? [.writeStatus]
         case .up: return stopProcess(definition, at: now)
         case .busy where role == .prepare: return stopProcess(definition, at: now)

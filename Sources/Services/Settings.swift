@@ -111,7 +111,8 @@ public struct Settings: Equatable, Sendable {
             return "\"\(line.name.word)\" says nothing of a \(kind)"
         }
         switch line.name {
-        case .startOnConnection: return "this version starts services at once, not on a connection"
+        case .startOnConnection where definition.sockets.isEmpty:
+            return "\"start-on-connection\" wants a \"listen\""
         case .listen where collides(definition):
             return "its descriptors, from 3 on, collide with the one of \"ready notification-fd\""
         case .watchdog where definition.readiness != .notify:

@@ -12,7 +12,8 @@ final class OpenService {
     /// Where it was found.
     let place: Place
     private var directory: ServiceDirectory
-    private var written: StatusRecord?
+    /// A checksum of what was last written there; 0 before.
+    private var written: UInt64 = 0
     private var trouble = Errno(0)
     private var isAnnounced = false
     private var problems: [DefinitionProblem] = []
@@ -52,7 +53,14 @@ final class OpenService {
     /// What the directory asks for; nil for nothing but `run`. What is wrong with it is said once.
     func readDefinition(_ messages: Messages) -> ServiceDefinition? {
         let reader = DefinitionReader(Directory(directory.place), name: name)
-        let (definition, found) = (reader.definition, reader.problems)
+        // Where descriptors are short, what was known stays true.
+        if reader.isUnreadable { return source?.definition }
+        let definition = reader.definition
+        var found = reader.problems
+        if definition.startsOnConnection {
+            let text: ByteString = "start-on-connection: this version starts services at once"
+            found.append(DefinitionProblem(file: "\(name)/settings", text: text))
+        }
         isDownFile = reader.isDown
         source = definition == .plain ? nil : reader
         for problem in found where !problems.contains(problem) {
@@ -88,14 +96,15 @@ final class OpenService {
     /// Writes the status file, unless that would not change it. A failure is a warning, and the same failure
     /// only one. The first time, svok is told afterwards that the service is supervised.
     func write(_ status: StatusRecord, _ messages: Messages) {
-        if directory.control == nil || status == written { return }
+        let checksum = OpenService.checksum(status)
+        if directory.control == nil || checksum == written { return }
         do throws(Failure) {
             if isAnnounced {
                 try directory.write(status, name: name)
             } else {
                 try directory.writeFirst(status, name: name)
             }
-            written = status
+            written = checksum
             trouble = Errno(0)
         } catch {
             let errno = error.errno ?? Errno(0)
@@ -103,6 +112,11 @@ final class OpenService {
             trouble = errno
         }
         announce(messages)
+    }
+
+    /// FNV-1a. Two states in a row that differ and have the same one are not to be expected in the age of the world.
+    private static func checksum(_ status: StatusRecord) -> UInt64 {
+        status.bytes.reduce(0xcbf2_9ce4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 }
     }
 
     private func announce(_ messages: Messages) {

@@ -356,7 +356,9 @@ final class Performer {
         if let problem = remark.problem, let id = remark.program {
             text = describe(problem, of: id)
         }
-        if remark.problem == nil, let id = remark.program, let errno, let reason = explain(execFailure: errno, id) {
+        if remark.problem == nil, let id = remark.program, let errno,
+            let reason = explain(execFailure: errno, id)
+        {
             text.append(": \(reason)")
         }
         switch remark.severity {

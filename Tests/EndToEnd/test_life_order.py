@@ -133,14 +133,6 @@ class TestStart:
             lay(scan / "db", note("db"), settings=READY)
             wait_for(lambda: events(scan) == ["start db", "start web"], "both")
 
-    def test_it_does_not_stay_up_without_what_it_needs(self, scan):
-        lay(scan / "web", note("web"), settings="needs db\n")
-        lay(scan / "db", note("db"))
-        with svscan(scan):
-            wait_for(lambda: len(events(scan)) == 2, "both")
-            svc("-d", scan / "db")
-            wait_for(lambda: "stop web" in events(scan), "the end of what needs it", 5)
-
     def test_a_hundred_ten_deep(self, scan):
         for number in range(100):
             needs = f"needs s{number - 10}\n" if number >= 10 else ""

@@ -173,6 +173,7 @@ class TestReach:
         with supervise(service):
             for count in range(2, 6):
                 pid = wait_up(service)
+                wait_for(lambda: len(lines(service / "pids")) >= count - 1, "its child")
                 svc("-t", service)
                 wait_up(service, pid)
                 wait_for(lambda: len(lines(service / "pids")) >= count, "the next")
@@ -195,7 +196,7 @@ class TestReach:
             pid = wait_run(service)
             own = next(line for line in lines(f"/proc/{pid}/cgroup") if line.startswith("0::"))[3:]
             place = pathlib.Path(control_groups()[0] + own)
-            assert place.name == "service-s" and place.exists()
+            assert place.name == f"service-s-{process.pid}" and place.exists()
             process.send_signal(signal.SIGTERM)
             process.wait(5)
             assert not place.exists()

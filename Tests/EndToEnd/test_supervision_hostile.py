@@ -13,7 +13,7 @@ import time
 import pytest
 
 from apus import BIN, environment, run, wait_for
-from services import (children, descriptor_count, lay, lines, messages, supervised, supervisor, svc,
+from services import (children, descriptor_count, lay, lines, messages, troubles, supervised, supervisor, svc,
                       svstat, wait_run, wait_up)
 
 SVSCAN = BIN / "svscan"
@@ -81,7 +81,7 @@ def test_a_thousand_services_with_loggers(scan):
         for pid in first:
             os.kill(pid, signal.SIGKILL)
         wait_for(lambda: len(set(children(process.pid)) - first) == 1000, "a thousand others", 60)
-        assert messages(process) == []
+        assert troubles(process) == []
         process.terminate()
         assert process.wait(60) == 0
 

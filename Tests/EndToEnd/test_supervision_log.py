@@ -10,7 +10,7 @@ import time
 import pytest
 
 from apus import BIN, run, wait_for
-from services import (children, lay, lines, messages, pid_of, supervised, supervisor, svc, wait_down,
+from services import (children, lay, lines, messages, troubles, pid_of, supervised, supervisor, svc, wait_down,
                       wait_run, wait_up)
 
 # Writes numbered lines, each start its own series.
@@ -51,7 +51,7 @@ def test_no_line_is_lost_when_the_logger_is_killed(scan):
         assert process.wait(10) == 0
         last = series(path / "log/out")
         assert len(last) == 1 and max(last.values()) > 500
-        assert messages(process) == []
+        assert troubles(process) == []
 
 
 def test_no_line_is_lost_when_the_service_is_killed(scan):
@@ -136,7 +136,7 @@ def test_a_logger_of_a_removed_service_ends_in_mid_line(scan, tmp_path, when):
         wait_for(lambda: not supervised(path / "log"), "the end of the logger")
         assert (path / "log/main/current").read_text() == "part of a line\n"
         assert children(process.pid) == []
-        assert messages(process) == []
+        assert troubles(process) == []
 
 
 def test_a_service_linked_again_while_its_logger_still_reads(scan, tmp_path):
@@ -156,5 +156,5 @@ def test_a_service_linked_again_while_its_logger_still_reads(scan, tmp_path):
         os.kill(int((path / "left").read_text()), signal.SIGKILL)
         wait_up(path, first)
         wait_for(lambda: lines(path / "log/out") == ["first", "first"], "its line in the new pipe")
-        assert messages(process) == []
+        assert troubles(process) == []
         os.kill(int((path / "left").read_text()), signal.SIGKILL)

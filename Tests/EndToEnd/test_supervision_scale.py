@@ -90,7 +90,7 @@ def test_coming_and_going_costs_no_memory_and_no_descriptor(scan, tmp_path):
 def test_a_flood_of_commands_holds_up_no_other_service(scan):
     lay_many(scan, 3)
     with supervisor(SVSCAN, scan) as process:
-        for path in scan.iterdir():
+        for path in scan.glob("[!.]*"):
             wait_up(path)
         control = scan / "s0/supervise/control"
         with supervisor("sh", "-c", f"exec yes u > {control}"):
@@ -107,9 +107,9 @@ def test_a_flood_of_commands_holds_up_no_other_service(scan):
 def test_what_services_leave_behind_is_no_trouble(scan):
     lay_many(scan, 20, "for i in 1 2 3 4 5 6 7 8 9 10; do sleep 1000 & done; exec sleep 1000")
     with supervisor(SVSCAN, scan) as process:
-        for path in scan.iterdir():
+        for path in scan.glob("[!.]*"):
             wait_up(path)
-        svc("-k", *scan.iterdir())
-        svc("-dx", *scan.iterdir())
-        wait_for(lambda: all("not running" in svstat(path) for path in scan.iterdir()), "the end")
+        svc("-k", *scan.glob("[!.]*"))
+        svc("-dx", *scan.glob("[!.]*"))
+        wait_for(lambda: all("not running" in svstat(path) for path in scan.glob("[!.]*")), "the end")
         assert children(process.pid) == []

@@ -300,7 +300,7 @@ class TestCheck:
             wait_up(tmp_path / "web")
             assert self.check(tmp_path, "--check", "web") == (0, "")
             svc("-d", tmp_path / "web")
-            wait_for(lambda: self.check(tmp_path, "--check", "web") == (1, "svls: web: down\n"), "the end")
+            wait_for(lambda: self.check(tmp_path, "--check", "web") == (1, "svls: web: down, asked\n"), "the end")
 
 
 class TestJSON:

@@ -102,12 +102,13 @@ struct Said: CustomTestStringConvertible, Sendable {
             ($0.upLimit, $0.downLimit) = (1_000_000_000, 2_000_000_000)
         },
         Said("environment env") { $0.environment = "env" },
-        Said("start-on-connection\nlisten tcp [::]:80 http\nlisten unix /run/web.sock\nfd-store 7") {
+        Said("start-on-connection\nlisten tcp [::]:80 http\nlisten unix /run/web.sock\nfd-store 7")
+        {
             $0.startsOnConnection = true
             $0.storeLimit = 7
             $0.sockets = [
                 .init(kind: .tcp, address: "[::]:80", name: "http"),
-                .init(kind: .unix, address: "web.sock", name: "unknown"),
+                .init(kind: .unix, address: "/run/web.sock", name: "unknown"),
             ]
         },
         Said("listen udp 0.0.0.0:53\nlisten unix-datagram /dev/log log") {

@@ -444,7 +444,10 @@ extension World {
     func checkDefinedRest(_ service: SupervisedService) throws {
         guard let status = service.status else { return }
         try require(status.pid == UInt32(service.process), "the status file lies about the process")
-        if let details = status.details {
+        let isBundle =
+            definition(at: service.inode)?.kind == .bundle
+            || conductor.definitions.values.contains { $0.kind == .bundle }
+        if let details = status.details, !isBundle {
             try require(
                 details.isReady == service.life.isReady
                     || service.life.definition.ifLate == .proceed,

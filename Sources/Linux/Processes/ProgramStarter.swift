@@ -16,7 +16,7 @@ public final class ProgramStarter {
 
     /// Starts `program`, at most `count` children at a time being on their way for less than a tenth of a second, each with `room` bytes for
     /// what is particular to it. Without edits of the environment nearly none are needed.
-    public init(_ program: PreparedProgram, count: Int = 16, room: Int = 8192) {
+    public init(_ program: PreparedProgram, count: Int = 16, room: Int = 6144) {
         self.program = program
         self.room = room
         limit = count

@@ -27,6 +27,8 @@ public final class DefinitionReader {
     public internal(set) var definition = ServiceDefinition.plain
     /// What is wrong in it.
     public internal(set) var problems: [DefinitionProblem] = []
+    /// Whether the directory could not be read at all, which may be only for now.
+    public private(set) var isUnreadable = false
     /// The lines of its `settings`.
     public private(set) var settings = Settings([])
     /// Whether it is to start down: it has a `down` that is not the program of a one-shot.
@@ -52,7 +54,10 @@ public final class DefinitionReader {
     public init(_ place: Directory, name: ByteString) {
         self.place = place
         self.name = name
-        guard readNames() else { return }
+        guard readNames() else {
+            isUnreadable = true
+            return
+        }
         isDown = files.contains(.down)
         if files.contains(.settings), let content = content(of: .settings) {
             settings = Settings(content)
