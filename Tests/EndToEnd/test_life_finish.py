@@ -8,7 +8,7 @@ import pytest
 
 from apus import BIN, run, wait_for
 from details import details
-from services import is_gone, lay, lines, messages, supervised, supervisor, svc, wait_down, wait_run, wait_up
+from services import is_gone, lay, lines, messages, supervised, supervisor, svc, wait_down, wait_run
 
 NOTE = '#!/bin/sh\necho "finish $*" >> out\n'
 DEATHS = [("exit 0", "0 0", "0 0"), ("exit 1", "1 0", "1 0"), ("exit 100", "100 0", "100 0"),
@@ -192,9 +192,8 @@ class TestEncore:
         lay(service, "echo run >> out; exec sleep 1000", start="#!/bin/sh\necho start >> out\n",
             stop="#!/bin/sh\necho stop >> out\n")
         with supervise(service):
-            pid = wait_run(service)
+            wait_for(lambda: out(service) == ["start", "run"], "run")
             svc("-t", service)
-            wait_up(service, pid)
             wait_for(lambda: out(service) == ["start", "run", "run"], "a restart without start")
             svc("-d", service)
             wait_for(lambda: out(service) == ["start", "run", "run", "stop"], "stop")

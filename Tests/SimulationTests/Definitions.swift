@@ -420,7 +420,9 @@ extension World {
         else { return }
         for case .some(let other) in services where other.process != 0 && other.life.role == .run {
             guard case .main(let otherPair) = other.standing, otherPair != pair,
-                conductor.order.graph?.isBroken(name) == false,
+                // Services that wait for one another in a circle end in no order.
+                let otherName = conductor.pairs[otherPair.index]?.path,
+                let graph = conductor.order.graph, !graph.isBroken(name), !graph.isBroken(otherName),
                 let id = conductor.pairs[otherPair.index]?.service,
                 conductor.definitions[id]?.needs.contains(name) == true
             else { continue }
