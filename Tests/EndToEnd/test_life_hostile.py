@@ -73,7 +73,8 @@ class TestSettings:
     def test_garbage_costs_its_lines_only(self, service, seed):
         dice = random.Random(seed)
         words = [b"needs", b"ready", b"tcp", b"listen", b"restart", b"never", b"\"", b"\\", b"#", b"9" * 30, b"-1",
-                 b"\xff\x00", b"watchdog", b"1h", b"stop-signal", b"64", b"..", b"/", b"\r", b"command", b"notification-fd", b"3"]
+                 b"\xff\x00", b"watchdog", b"1h", b"stop-signal", b"64", b"..", b"/", b"\r", b"command",
+                 b"notification-fd", b"3"]
         text = b"\n".join(b" ".join(dice.choices(words, k=dice.randint(0, 6))) for _ in range(200))
         lay(service, settings=text)
         other = lay(service.parent / "other")
