@@ -172,14 +172,9 @@ class TestReach:
         lay(service, "touch pids; for pid in $(cat pids); do ps -o stat= -p $pid | grep -qv ^Z && echo $pid >> beside; "
             "done; sleep 1000 & echo $! >> pids; wait", settings=f"stop-reach {reach}\nrestart-delay 10ms\n")
         with supervise(service):
-<<<<<<< HEAD
             for count in range(2, 6):
                 pid = wait_up(service)
                 wait_for(lambda: len(lines(service / "pids")) >= count - 1, "its child")
-=======
-            for count in range(1, 8):
-                wait_for(lambda: len(lines(service / "pids")) == count, "the next")
->>>>>>> proof
                 svc("-t", service)
             wait_for(lambda: len(lines(service / "pids")) == 8, "the last")
             assert lines(service / "beside") == []
