@@ -168,12 +168,7 @@ extension IPAddress {
 
 /// The number that is the whole of `text`, which is 1 to 3 decimal digits.
 func decimal(_ text: ArraySlice<UInt8>) -> Int? {
-    guard (1...3).contains(text.count) else { return nil }
-    var value = 0
-    for byte in text {
-        let digit = byte &- UInt8(ascii: "0")
-        guard digit < 10 else { return nil }
-        value = value * 10 + Int(digit)
-    }
-    return value
+    let (value, length) = scanDecimal(text)
+    guard (1...3).contains(text.count), length == text.count else { return nil }
+    return Int(value)
 }

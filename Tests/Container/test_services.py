@@ -324,7 +324,9 @@ class TestScan:
         name = "odd \udcff'name"
         container.write(f"/services/{name}/run", "#!/bin/sh\nexec sleep 1000\n", 0o755)
         os.symlink(f"/services/{name}", container.path(f"/service/{name}"))
-        container.wait_up(f"/service/{name}")
+        # svstat shows odd bytes in the manner of C.
+        wait_for(lambda: container.run("svstat", f"/service/{name}").stdout.startswith(
+            "/service/odd \\xff'name: up (pid "), "the service")
 
     def test_a_second_name_for_a_service_starts_no_second_copy(self, container):
         service = container.service("twice", "echo >> starts; exec sleep 1000")

@@ -72,7 +72,7 @@ class TestSignals:
                     return
                 time.sleep(1)
                 for _ in range(3):
-                    works(path, 10)
+                    works(path)
                 process.terminate()
                 assert process.wait(10) in (0, 128 + signal.SIGKILL, 128 + signal.SIGTERM)
             finally:

@@ -167,10 +167,9 @@ public struct Blocklists {
         let dot = UInt8(ascii: ".")
         if client.contains(UInt8(ascii: ":")), let address = IPAddress(client.bytes), address.isIPv6
         {
-            let digits = ("0123456789abcdef" as StaticString).bytes
             return [address.low, address.high].flatMap { half in
                 stride(from: 0, to: 64, by: 4).flatMap { shift in
-                    [digits[Int(half >> UInt64(shift) & 15)], dot]
+                    [hexadecimalCharacter(UInt8(half >> UInt64(shift) & 15)), dot]
                 }
             }
         }
