@@ -172,9 +172,10 @@ class TestReach:
         lay(service, "touch pids; for pid in $(cat pids); do ps -o stat= -p $pid | grep -qv ^Z && echo $pid >> beside; "
             "done; sleep 1000 & echo $! >> pids; wait", settings=f"stop-reach {reach}\nrestart-delay 10ms\n")
         with supervise(service):
-            for count in range(2, 6):
-                pid = wait_up(service)
-                wait_for(lambda: len(lines(service / "pids")) >= count - 1, "its child")
+            pid = None
+            for count in range(1, 8):
+                pid = wait_up(service, pid)
+                wait_for(lambda: len(lines(service / "pids")) == count, "its child")
                 svc("-t", service)
             wait_for(lambda: len(lines(service / "pids")) == 8, "the last")
             assert lines(service / "beside") == []

@@ -361,9 +361,8 @@ class TestBroken:
             assert all(line.endswith(": running too many services: process cannot open more files")
                        for line in told), told
             # Those that run are still restarted.
-            for path in scan.glob("[!.]*"):
-                if pid := pid_of(path):
-                    break
+            path = wait_for(lambda: next(filter(pid_of, scan.glob("[!.]*")), None), "the status of one that runs")
+            pid = pid_of(path)
             os.kill(pid, signal.SIGKILL)
             wait_up(path, pid)
 
