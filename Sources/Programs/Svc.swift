@@ -10,15 +10,20 @@ import Supervision
 func svc(_ call: Call) throws(Failure) -> Outcome {
     let names =
         Command.allCases.map { OptionName(Unicode.Scalar($0.rawValue), SvcOption.command($0)) }
-        + [OptionName(word: "wait", .wait, mayTakeValue: true)]
+        + [
+            OptionName(word: "wait", .wait, mayTakeValue: true),
+            OptionName(word: "dependents", .dependents),
+        ]
     var options = OptionReader(call.arguments, names, call.messages)
     var commands: [Command] = []
     var patience: WaitPatience?
+    var takesDependents = false
     while let result = options.next() {
         switch result {
         case .option(.command(let command), _):
             if !commands.contains(command) { commands.append(command) }
         case .option(.wait, let value): patience = try WaitPatience(value)
+        case .option(.dependents, _): takesDependents = true
         case .wrong: return try usage()
         }
     }
@@ -27,18 +32,43 @@ func svc(_ call: Call) throws(Failure) -> Outcome {
         throw error.explained("unable to open current directory")
     }
     let scan = ServiceNames(call.environment)
-    var sender = CommandSender(commands: commands, messages: call.messages)
-    for name in call.arguments.dropFirst(options.operands) {
-        let directory = scan.directory(of: name)
+    let services = call.arguments.dropFirst(options.operands).map {
+        (name: $0, directory: scan.directory(of: $0))
+    }
+    var dependents: SvcDependents?
+    if commands.contains(.down) { dependents = SvcDependents(of: services.map { $0.directory }) }
+    if takesDependents {
+        guard let dependents else {
+            throw Failure("--dependents goes with -d", exitCode: 100)
+        }
+        let forever = try WaitPatience("")
+        for group in dependents.stopOrder where !group.isEmpty {
+            let services = group.map { (name: $0, directory: $0) }
+            let code = try send([.down], to: services, start, patience ?? forever, call.messages)
+            if code != 0 { return .exit(code) }
+        }
+    }
+    let code = try send(commands, to: services, start, patience, call.messages)
+    if !takesDependents { dependents?.report(call.messages) }
+    return .exit(code)
+}
+
+/// Sends commands to services, and with `patience` waits for their effect; returns the exit code.
+private func send(
+    _ commands: [Command], to services: [(name: ByteString, directory: ByteString)],
+    _ start: borrowing Descriptor, _ patience: WaitPatience?, _ messages: Messages
+) throws(Failure) -> Int32 {
+    var sender = CommandSender(commands: commands, messages: messages)
+    for (name, directory) in services {
         if patience != nil { sender.watch(name, in: directory) }
         sender.send(to: directory)
         do throws(SystemError) { try changeDirectory(to: start) } catch {
             throw error.explained("unable to set directory")
         }
     }
-    guard let patience else { return .exit(0) }
+    guard let patience else { return 0 }
     let code = try sender.wait(patience)
-    return .exit(sender.hasFailed ? 111 : code)
+    return sender.hasFailed ? 111 : code
 }
 
 private enum SvcOption {
@@ -46,6 +76,8 @@ private enum SvcOption {
     case command(Command)
     /// Wait until it has had its effect.
     case wait
+    /// Take down first what needs the services.
+    case dependents
 }
 
 /// Sends commands to one service after another, from its directory.

@@ -4,8 +4,8 @@ import pytest
 
 from harness import Case, compare
 
-# A status file is stamp, process id, paused, want: only the last two are the same each time.
-STATUS = (rb"(?s)^@\0\0\0.{12}([\0\1])([ud\0])$", rb"STATUS \1\2")
+# A status file is stamp, process id, paused, want, of which only the last two are the same each time, and here more.
+STATUS = (rb"(?s)^@\0\0\0.{12}([\0\1])([ud\0])(?:.{27}.*)?$", rb"STATUS \1\2")
 # The original repeats at every try what is said here once.
 REPEATED = (rb"(supervise: fatal: .*\n)\1+", rb"\1")
 # Waits until svstat says what is given of the directory d, and not why it cannot say anything.

@@ -1,11 +1,12 @@
 """What comes before what: needs, wants, after, before, one-shots, bundles, s6-rc's trees, and the stop in reverse."""
 
+import os
 import signal
 import time
 
 import pytest
 
-from apus import BIN, wait_for
+from apus import BIN, environment, run, wait_for
 from details import details
 from services import lay, lines, messages, supervised, supervisor, svc, wait_down, wait_up
 
@@ -218,7 +219,8 @@ class TestTrees:
         with svscan(scan):
             wait_for(lambda: len(events(scan)) == 3, "all")
             assert events(scan)[2] == "start web"
-            svc("-d", scan / "all")
+            assert run("svc", "-d", scan / "all").stderr == b"".join(
+                b"svc: warning: %s: still needed by web\n" % name for name in (b"a", b"b"))
             for name in "a", "b":
                 wait_down(scan / name)
             svc("-u", scan / "all")
@@ -269,3 +271,63 @@ class TestStop:
             process.send_signal(signal.SIGTERM)
             process.wait(5)
         assert sorted(events(scan)[2:]) == ["stop a", "stop b"]
+
+
+class TestDownWithDependents:
+    """svc -d tells who needs the service, and takes them down first if it is asked to."""
+
+    @pytest.fixture
+    def tree(self, scan):
+        lay(scan / "db", note("db"), settings=READY)
+        lay(scan / "api", note("api"), settings=READY + "needs db\n")
+        lay(scan / "web", note("web"), settings=READY + "needs api\n")
+        lay(scan / "mail", note("mail"), settings=READY + "wants db\n")
+        lay(scan / "cron", note("cron"))
+        with svscan(scan):
+            wait_for(lambda: len(events(scan)) == 5, "all")
+            for name in "db", "api", "web", "mail", "cron":
+                wait_up(scan / name)
+            yield scan
+
+    def test_they_are_named_and_go_on(self, tree):
+        result = run("svc", "-d", tree / "db")
+        assert result.stderr == b"svc: warning: db: still needed by api\n"
+        wait_down(tree / "db")
+        assert supervised(tree / "web") and wait_up(tree / "api")
+        assert run("svc", "-d", tree / "web").stderr == b""
+        wait_down(tree / "web")
+
+    def test_what_is_down_is_not_named(self, tree):
+        assert run("svc", "-d", "--wait", tree / "api", tree / "web").stderr == b""
+        assert run("svc", "-d", tree / "db").stderr == b""
+
+    def test_they_end_first_in_reverse(self, tree):
+        started = len(events(tree))
+        result = run("svc", "--dependents", "-d", "--wait", tree / "db")
+        assert (result.returncode, result.stderr) == (0, b"")
+        assert events(tree)[started:] == ["stop web", "stop api", "stop db"]
+        for name in "mail", "cron":
+            wait_up(tree / name)
+        svc("-u", tree / "web")
+        wait_for(lambda: events(tree)[-3:] == ["start db", "start api", "start web"], "all again")
+
+    def test_by_name_in_a_bundle(self, tree):
+        lay(tree / "stack", None, settings="type bundle\ncontents db cron\n")
+        wait_for(lambda: supervised(tree / "stack"), "the bundle")
+        started = len(events(tree))
+        assert run("svc", "-d", "--dependents", "--wait=20", "stack", env=environment(SVDIR=str(tree))).returncode == 0
+        assert events(tree)[started:started + 2] == ["stop web", "stop api"]
+        wait_for(lambda: set(events(tree)[started + 2:]) == {"stop db", "stop cron"}, "the bundle's")
+
+    def test_one_that_stays_keeps_what_it_needs(self, tree):
+        lay(tree / "stubborn", "trap '' TERM; exec sleep 1000", settings="needs db\nstop-timeout never\n")
+        pid = wait_up(tree / "stubborn")
+        result = run("svc", "-d", "--dependents", "--wait=300ms", tree / "db")
+        assert result.returncode == 99
+        assert f"timed out waiting for {tree}/stubborn".encode() in result.stderr
+        wait_up(tree / "db")
+        os.kill(pid, signal.SIGKILL)
+
+    def test_only_with_down(self, tree):
+        result = run("svc", "--dependents", "-t", tree / "db")
+        assert (result.returncode, result.stderr) == (100, b"svc: fatal: --dependents goes with -d\n")

@@ -229,4 +229,27 @@ extension DependencyGraph {
         all["s0"]?.needs = ["gone"]
         #expect(DependencyGraph(all).isBroken("s19999"))
     }
+
+    @Test("All that need a service, and the order in which they end")
+    func stopOrder() {
+        let graph = DependencyGraph(
+            definitions(
+                "db", "api needs db", "web needs api db", "mail wants db", "cron needs web",
+                "stack contents db mail", "report needs stack"))
+        #expect(graph.services(of: "stack") == ["db", "mail"])
+        #expect(graph.services(of: "db") == ["db"])
+        let all = graph.allDependents(on: ["db"])
+        #expect(all == ["api", "cron", "report", "web"])
+        #expect(graph.stopOrder(of: all) == [["cron", "report"], ["web"], ["api"]])
+        #expect(graph.allDependents(on: ["mail"]) == ["report"])
+        #expect(graph.allDependents(on: ["cron", "nobody"]) == [])
+        #expect(graph.stopOrder(of: []) == [])
+    }
+
+    @Test("A circle ends in one group")
+    func stopOfACircle() {
+        let graph = DependencyGraph(definitions("a needs b", "b needs a", "c needs a", "d needs d"))
+        #expect(graph.allDependents(on: ["a"]) == ["b", "c"])
+        #expect(graph.stopOrder(of: ["a", "b", "c", "d"]) == [["c", "d"], ["a", "b"]])
+    }
 }

@@ -6,18 +6,16 @@ public func readLink(_ path: ByteString, in directory: Directory = .current) thr
     -> ByteString
 {
     let room = 4096
-    var target = [UInt8](repeating: 0, count: room)
-    let count = try target.withUnsafeMutableBufferPointer {
-        (buffer) throws(SystemError) -> Int in
-        let start = UnsafeMutableRawPointer(buffer.baseAddress.unsafelyUnwrapped)
-        return try Kernel.call("readlink", path) {
-            path.withCString {
-                readlinkat(directory.number, $0, start.assumingMemoryBound(to: CChar.self), room)
-            }
+    // The limits of this process may leave it nothing to allocate.
+    return try withUnsafeTemporaryAllocation(byteCount: room, alignment: 1) {
+        (buffer) throws(SystemError) -> ByteString in
+        let start = buffer.baseAddress.unsafelyUnwrapped.assumingMemoryBound(to: CChar.self)
+        let count = try Kernel.call("readlink", path) {
+            path.withCString { readlinkat(directory.number, $0, start, room) }
         }
+        if count == room { throw SystemError("readlink", Errno(ENAMETOOLONG), subject: path) }
+        return ByteString(Array(buffer[..<count]))
     }
-    if count == room { throw SystemError("readlink", Errno(ENAMETOOLONG), subject: path) }
-    return ByteString(target[..<count])
 }
 
 /// Makes `path` a symbolic link that says `target`. symlinkat(2).

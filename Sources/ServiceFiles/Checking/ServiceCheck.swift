@@ -25,7 +25,7 @@ public struct ServiceCheck {
         let place = try openFile(path, .place)
         let reader = DefinitionReader(Directory(place), name: path)
         if reader.isOfService {
-            let (parent, name) = try ServiceCheck.split(path, place)
+            let (parent, name) = try splitServicePath(path, place)
             definitions[name] = reader.definition
             asked = [(name, reader)]
             check(name, reader, at: path)
@@ -145,21 +145,6 @@ public struct ServiceCheck {
             }
         }
     }
-
-    /// The directory that a service directory is in, and its name there.
-    private static func split(_ path: ByteString, _ place: borrowing Descriptor) throws(SystemError)
-        -> (parent: ByteString, name: ByteString)
-    {
-        let name = path.lastComponent
-        if name == "." || name == ".." || name.isEmpty {
-            // Its name is not in the path.
-            let real = try readLink("/proc/self/fd/\(place.number)")
-            let name = real.lastComponent
-            return (ByteString(real.bytes.dropLast(name.count)), name)
-        }
-        let parent = ByteString(path.bytes.dropLast(name.count))
-        return (parent.isEmpty ? "." : parent, name)
-    }
 }
 
 extension DefinitionReader {
@@ -178,14 +163,5 @@ extension ServiceDefinition {
             if case .run(let name) = consequence { names.append(name) }
         }
         return names
-    }
-}
-
-extension ByteString {
-    /// A path as it stands before what is in the directory.
-    fileprivate var withoutTrailingSlashes: ByteString {
-        var bytes = self.bytes
-        while bytes.count > 1, bytes.last == UInt8(ascii: "/") { bytes.removeLast() }
-        return ByteString(bytes)
     }
 }
