@@ -58,6 +58,8 @@ public struct StatusDetails: Equatable, Sendable {
         case outOfMemory
         /// What it needs has failed, is missing or needs it in turn.
         case dependency
+        /// Nobody has connected, which is what starts it.
+        case connection
     }
 
     /// What it is.

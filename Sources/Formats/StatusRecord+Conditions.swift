@@ -85,6 +85,7 @@ extension StatusDetails.Reason {
         case .watchdog: "watchdog"
         case .outOfMemory: "out of memory"
         case .dependency: "dependency"
+        case .connection: "connection"
         }
     }
 }

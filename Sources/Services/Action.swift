@@ -38,6 +38,11 @@ public enum Action: Equatable, Sendable {
     /// Begin to find out whether a service is ready, in the way that is not its own to tell. When it is found so, that
     /// is `ready`.
     indirect case probe(ServiceID, pid: Int32, ServiceDefinition.Readiness)
+    /// Open the sockets of a service that has no process, and wait until somebody connects or sends. That, or that they
+    /// cannot be opened, is `connected`.
+    case awaitConnection(ServiceID)
+    /// Close the sockets, and what else is held for a service across its restarts: it is to stay down.
+    case closeHeld(ServiceID)
     /// Send a signal to a process that has not been reaped, or to what belongs to it too.
     case signal(pid: Int32, ServiceSignal, ServiceDefinition.Reach = .process)
     /// Kill what a process that has been reaped left behind.

@@ -10,6 +10,11 @@ extension Conductor {
         if definitions[id] == definition { return }
         if definitions[id]?.kind == .bundle { _ = services[id.index]?.machine.setDone(false) }
         definitions[id] = definition
+        if services[id.index]?.connection != .unasked {
+            services[id.index]?.connection = .unasked
+            services[id.index]?.machine.reason = .none
+            order.mayRelease = true
+        }
         if mayHaveOrder { loseOrder() }
     }
 
@@ -35,7 +40,10 @@ extension Conductor {
         if machine.isReady != before.isReady {
             services[id.index]?.readySince = machine.isReady ? now.timeOfDay : nil
         }
-        if machine.state != .blocked { services[id.index]?.isShownBlocked = false }
+        if machine.state != .blocked {
+            services[id.index]?.isShownBlocked = false
+            services[id.index]?.connection = .unasked
+        }
         if machine.isReady != before.isReady || machine.state != before.state
             || machine.wish != before.wish
         {
@@ -62,9 +70,7 @@ extension Conductor {
             actions += bringOrderUpToDate(at: now)
             order.mayRelease = false
             for index in services.indices where services[index]?.machine.state == .blocked {
-                if isFree(ServiceID(index)) {
-                    actions += tell(ServiceID(index), .released, at: now)
-                }
+                if isFree(ServiceID(index)) { actions += release(ServiceID(index), at: now) }
             }
         }
         return actions + showBlocked() + updateBundles()
@@ -98,10 +104,34 @@ extension Conductor {
         for index in services.indices {
             guard let machine = services[index]?.machine else { continue }
             if machine.state == .blocked && machine.starts > 0 {
-                actions += tell(ServiceID(index), .released, at: now)
+                actions += release(ServiceID(index), at: now)
             }
         }
         return actions
+    }
+
+    /// Starts one for which all is there, or waits for the connection that starts it.
+    private mutating func release(_ id: ServiceID, at now: Moment) -> [Action] {
+        guard definition(of: id).awaitsConnection else { return tell(id, .released, at: now) }
+        switch services[id.index]?.connection {
+        case .come: return tell(id, .released, at: now)
+        case .awaited, nil: return []
+        case .unasked: break
+        }
+        services[id.index]?.connection = .awaited
+        services[id.index]?.machine.reason = .connection
+        services[id.index]?.isShownBlocked = false
+        // Others can connect to it from now on.
+        order.mayRelease = true
+        return [.awaitConnection(id)]
+    }
+
+    mutating func noteConnection(to id: ServiceID) -> [Action] {
+        guard services[id.index]?.connection == .awaited else { return [] }
+        services[id.index]?.connection = .come
+        services[id.index]?.machine.reason = .none
+        order.mayRelease = true
+        return []
     }
 
     /// Writes the status of those that have to wait.
@@ -182,7 +212,7 @@ extension Conductor {
                 if prerequisite.relation == .needs { return false }
                 continue
             }
-            if machine.isReady { continue }
+            if machine.isReady || services[first.index]?.connection == .awaited { continue }
             switch prerequisite.relation {
             case .needs: return false
             case .wants, .after: if machine.isComing { return false }

@@ -10,7 +10,7 @@ extension Conductor {
                 event, definition, at: now.nanoseconds)
         else { return [] }
         noteChange(of: id, before, at: now)
-        var actions: [Action] = []
+        var actions = letGoOfHeld(id, before, definition)
         for effect in effects {
             guard let service = services[id.index] else { break }
             switch effect {
@@ -31,6 +31,16 @@ extension Conductor {
             }
         }
         return actions
+    }
+
+    /// Whoever connects to a service that is to stay down is refused.
+    private func letGoOfHeld(
+        _ id: ServiceID, _ before: ServiceMachine, _ definition: ServiceDefinition
+    ) -> [Action] {
+        guard !definition.sockets.isEmpty || definition.storeLimit > 0,
+            let machine = services[id.index]?.machine, machine.isAtRest, !before.isAtRest
+        else { return [] }
+        return [.closeHeld(id)]
     }
 
     private func writeStatus(_ id: ServiceID, _ service: Service) -> Action {
@@ -55,7 +65,10 @@ extension Conductor {
         if mayHaveOrder { loseOrder() }
         let isBundle = definition?.kind == .bundle
         services[id.index]?.machine = ServiceMachine(wish: isDown || isBundle ? .down : .up)
-        if case .main = service.standing { services[id.index]?.machine.isOrdered = true }
+        switch service.standing {
+        case .main, .single: services[id.index]?.machine.isOrdered = true
+        case .logger, .command: break
+        }
         switch service.standing {
         case .main(let pair): pairs[pair.index]?.serviceComplaint = nil
         case .logger(let pair): pairs[pair.index]?.loggerComplaint = nil

@@ -112,6 +112,7 @@ public struct Conductor: Equatable, Sendable {
         case .redefined(let id, let definition): noteRedefinition(id, definition, at: now)
         case .ready(let id): tell(id, .ready, at: now)
         case .said(let id, let notice): hear(notice, from: id, at: now)
+        case .connected(let id): noteConnection(to: id)
         case .notOpened(let id, let complaint): noteNoOpening(id, complaint, at: now)
         case .started(let id, let pid): noteStart(id, pid, at: now)
         case .refused(let id, let errno): noteRefusal(id, errno, at: now)

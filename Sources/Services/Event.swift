@@ -132,6 +132,9 @@ public enum Event: Equatable, Sendable {
     case ready(ServiceID)
     /// A service says something else of itself.
     case said(ServiceID, ServiceNotice)
+    /// Somebody connects, or sends, to a service that waits for that; or its sockets cannot be opened, which its start will
+    /// tell.
+    case connected(ServiceID)
     /// The kernel refused a process.
     case refused(ServiceID, errno: Int32)
     /// What the process was to be given cannot be had.

@@ -111,6 +111,7 @@ extension StatusDetails.Reason {
         case .watchdog: "no sign of life"
         case .outOfMemory: "out of memory"
         case .dependency: "something it needs is missing or has failed"
+        case .connection: "nobody has connected"
         }
     }
 }

@@ -3,6 +3,16 @@ import Formats
 
 /// One supervised service, logger or main command. Kept small, since there may be a thousand.
 struct Service: Equatable {
+    /// What is known of connections to the sockets of a service that has no process.
+    enum Connection: UInt8 {
+        /// Nobody waits for one.
+        case unasked
+        /// One is waited for.
+        case awaited
+        /// One has come.
+        case come
+    }
+
     /// Its name in messages.
     let name: ByteString
     /// What it is to its supervisor.
@@ -19,6 +29,8 @@ struct Service: Equatable {
     var readySince: TAI64N?
     /// Whether its status file tells that it waits for others.
     var isShownBlocked = false
+    /// Whether somebody has connected, for one that is started by that.
+    var connection = Connection.unasked
     /// Why the last start failed, as errno; 0 when it did not.
     var startError: Int32 = 0
 

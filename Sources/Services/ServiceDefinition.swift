@@ -207,6 +207,8 @@ public struct ServiceDefinition: Equatable, Sendable {
     public var sockets: [Socket] = []
     /// Whether it is started only when somebody connects to one of them.
     public var startsOnConnection = false
+    /// Whether there is something to connect to, too.
+    var awaitsConnection: Bool { startsOnConnection && !sockets.isEmpty }
     /// How many descriptors it may leave with the supervisor.
     public var storeLimit: UInt32 = 0
 

@@ -343,6 +343,14 @@ extension ServiceMachine {
         }
     }
 
+    /// Whether it is down and stays so by itself.
+    var isAtRest: Bool {
+        switch state {
+        case .down, .failed: wish != .up
+        default: false
+        }
+    }
+
     /// Whether a program that follows the process is still to be started.
     var isHelperDue: Bool {
         switch state {

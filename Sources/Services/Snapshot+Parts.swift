@@ -17,6 +17,7 @@ extension Service {
             $0.write($1.nanoseconds)
         }
         writer.write(isShownBlocked)
+        writer.write(connection.rawValue)
         writer.write(startError)
     }
 
@@ -31,6 +32,7 @@ extension Service {
             TAI64N(label: try reader.number(), nanoseconds: try reader.number())
         }
         isShownBlocked = try reader.flag()
+        connection = try reader.word()
         startError = try reader.number()
     }
 }

@@ -50,6 +50,13 @@ final class HeldDescriptors {
         return try openListeningSocket(kind, socket.address)
     }
 
+    /// Closes them all.
+    func closeAll() {
+        sockets = []
+        opened = []
+        stored = []
+    }
+
     /// The numbers of the sockets, to wait on.
     var socketNumbers: [Int32] { sockets.map { $0.descriptor.number } }
 

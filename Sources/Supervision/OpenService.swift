@@ -56,17 +56,12 @@ final class OpenService {
         // Where descriptors are short, what was known stays true.
         if reader.isUnreadable { return source?.definition }
         let definition = reader.definition
-        var found = reader.problems
-        if definition.startsOnConnection {
-            let text: ByteString = "start-on-connection: this version starts services at once"
-            found.append(DefinitionProblem(file: "\(name)/settings", text: text))
-        }
         isDownFile = reader.isDown
         source = definition == .plain ? nil : reader
-        for problem in found where !problems.contains(problem) {
+        for problem in reader.problems where !problems.contains(problem) {
             messages.warning(problem.description)
         }
-        problems = found
+        problems = reader.problems
         if definition != .plain && extras == nil { extras = ServiceExtras() }
         return definition == .plain ? nil : definition
     }
@@ -86,6 +81,15 @@ final class OpenService {
         } catch {
             throw Failure("unable to read \(name)/\(error.subject)", error.errno)
         }
+    }
+
+    /// Opens the sockets that it is started by, and returns their numbers, which stay this object's; none where that fails.
+    func openSockets() -> [Int32] {
+        guard let extras, let source else { return [] }
+        do throws(SystemError) { try extras.held.open(source.definition.sockets) } catch {
+            return []
+        }
+        return extras.held.socketNumbers
     }
 
     /// Which directory is held. fstat(2).

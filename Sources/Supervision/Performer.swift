@@ -59,8 +59,9 @@ final class Performer {
         case .writeStatus(let id, let status): service(id)?.write(status, messages)
         case .signalOthers(let signals, let spared): signalOthers(signals, sparing: spared)
         case .say(let remark): say(remark)
-        // These two are the supervisor's.
-        case .expectChildren, .end: break
+        case .closeHeld(let id): service(id)?.extras?.held.closeAll()
+        // These are the supervisor's.
+        case .expectChildren, .awaitConnection, .end: break
         }
         return nil
     }

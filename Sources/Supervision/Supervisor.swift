@@ -77,7 +77,7 @@ public final class Supervisor {
         static let scanControl = UInt64.max - 2
 
         /// What of a service is meant.
-        enum Part: UInt64 { case control, pipe, socket }
+        enum Part: UInt64 { case control, pipe, socket, listener }
 
         static func of(_ id: ServiceID, _ part: Part) -> UInt64 {
             UInt64(id.index) | part.rawValue << 32
@@ -171,6 +171,7 @@ public final class Supervisor {
         case .end(let ending, let exitCode):
             end = End(ending: ending, exitCode: exitCode)
         case .expectChildren: mayHaveDead = true
+        case .awaitConnection(let id): return listenForConnections(to: id)
         case .list:
             let outcome = performer.perform(action)
             setWatch(muted: false)
@@ -289,6 +290,9 @@ public final class Supervisor {
         case .control: readCommands(id)
         case .pipe: readPipe(id)
         case .socket: readNotices(id)
+        case .listener:
+            ignoreConnections(to: id)
+            take(.connected(id))
         }
     }
 
@@ -332,6 +336,30 @@ extension Supervisor {
         }
     }
 
+    /// Waits for the first to connect to a service that has no process; returns an event when that cannot be.
+    private func listenForConnections(to id: ServiceID) -> Event? {
+        guard let service = performer.service(id) else { return nil }
+        let numbers = service.openSockets()
+        if numbers.isEmpty { return .connected(id) }
+        // A stop may have left them in the loop.
+        ignoreConnections(to: id)
+        for number in numbers {
+            do throws(SystemError) {
+                try loop.add(number, token: Token.of(id, .listener))
+            } catch { return .connected(id) }
+        }
+        return nil
+    }
+
+    /// The sockets are the service's from now on: they would wake this process again and again.
+    private func ignoreConnections(to id: ServiceID) {
+        for number in performer.service(id)?.extras?.held.socketNumbers ?? [] {
+            do throws(SystemError) { try loop.remove(number) } catch {
+                // It was not in the loop.
+            }
+        }
+    }
+
     private func readPipe(_ id: ServiceID) {
         guard let channel = performer.service(id)?.extras?.notification else { return }
         switch channel.readPipe() {
@@ -353,7 +381,11 @@ extension Supervisor {
             }
             keep(&descriptors, message, id, extras.held)
             if let status = message.status { text = status.visible }
-            for event in events(of: message, from: id, sender) { take(event) }
+            let events = events(of: message, from: id, sender)
+            if events.isEmpty { return }
+            if let said = text { take(.said(id, .status(said))) }
+            text = nil
+            for event in events { take(event) }
         }
         if let text { take(.said(id, .status(text))) }
     }

@@ -1,6 +1,7 @@
 """What a service is given: sockets that outlive it, descriptors that it left, and variables."""
 
 import os
+import signal
 import socket
 import threading
 import time
@@ -38,9 +39,150 @@ def supervise(service):
     return supervisor(BIN / "svscan", service.parent)
 
 
+def process_time(pid):
+    """Seconds of processor time."""
+    with open(f"/proc/{pid}/stat") as file:
+        fields = file.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def ask(port):
     with socket.create_connection(("127.0.0.1", port), 20) as connection:
         return connection.recv(100)
+
+
+# It ends when nobody has connected for a moment.
+IDLER = SERVER.replace("except OSError: continue", "except OSError: over.append(1); continue")
+
+
+class TestStartOnConnection:
+    """A service with start-on-connection is started by the first that connects or sends."""
+
+    @pytest.fixture
+    def port(self, service):
+        port = free_port()
+        lay(service, SERVER, settings=f"listen tcp 127.0.0.1:{port}\nstart-on-connection\nrestart-delay 10ms\n")
+        return port
+
+    def awaiting(self, service):
+        """Whether nobody has connected to it yet."""
+        if not supervised(service):
+            return False
+        seen = details(service)
+        return (seen.state, seen.reason) == ("blocked", "connection")
+
+    def test_the_first_client_starts_it_and_is_served(self, service, port):
+        with supervise(service) as process:
+            wait_for(lambda: self.awaiting(service), "the listener")
+            time.sleep(0.3)
+            assert not lines(service / "given")
+            assert [ask(port) for _ in range(3)] == [b"hello"] * 3
+            wait_up(service)
+            assert lines(service / "given") == ["1 unknown"]
+            assert not messages(process)
+
+    def test_by_supervise_alone(self, service, port):
+        with supervisor(BIN / "supervise", service):
+            wait_for(lambda: self.awaiting(service), "the listener")
+            assert ask(port) == b"hello"
+
+    def test_after_each_end_it_waits_again(self, service, port):
+        lay(service, IDLER)
+        with supervise(service) as process:
+            for count in range(1, 6):
+                wait_for(lambda: self.awaiting(service), "the listener")
+                assert ask(port) == b"hello"
+                wait_for(lambda: len(lines(service / "given")) == count, "the server")
+            wait_for(lambda: self.awaiting(service), "the listener")
+            assert not messages(process)
+
+    def test_a_connection_that_is_not_taken_starts_it_again(self, service, port):
+        lay(service, "echo >> tries; test $(wc -l < tries) -lt 4 && exit 1; " + SERVER)
+        with supervise(service):
+            wait_for(lambda: self.awaiting(service), "the listener")
+            assert ask(port) == b"hello"
+            assert len(lines(service / "tries")) == 4
+
+    def test_a_crash_costs_no_client_and_wakes_nobody_for_nothing(self, service, port):
+        with supervise(service):
+            wait_for(lambda: self.awaiting(service), "the listener")
+            assert ask(port) == b"hello"
+            pid = wait_up(service)
+            os.kill(pid, signal.SIGKILL)
+            wait_for(lambda: self.awaiting(service), "the listener")
+            assert ask(port) == b"hello"
+            wait_up(service, pid)
+
+    def test_down_closes_and_up_listens_again(self, service, port):
+        with supervise(service):
+            wait_for(lambda: self.awaiting(service), "the listener")
+            for _ in range(3):
+                svc("-d", service)
+                wait_for(lambda: details(service).state == "down", "the end")
+                with pytest.raises(ConnectionRefusedError):
+                    socket.create_connection(("127.0.0.1", port), 2).close()
+                svc("-u", service)
+                wait_for(lambda: self.awaiting(service), "the listener")
+            assert ask(port) == b"hello"
+
+    def test_those_that_need_it_do_not_wait_for_a_client(self, service, port):
+        lay(service.parent / "web", f"echo > started; exec 3<> /dev/tcp/127.0.0.1/{port}; cat <&3 > said",
+            interpreter="/bin/bash", settings=f"needs {service.name}\nrestart never\n")
+        with supervise(service):
+            wait_for(lambda: lines(service.parent / "web/said") == ["hello"] or
+                     (service.parent / "web/said").exists() and (service.parent / "web/said").read_text() == "hello",
+                     "the answer")
+
+    def test_it_waits_for_what_it_needs_itself(self, service, port):
+        lay(service, SERVER, settings=f"listen tcp 127.0.0.1:{port}\nstart-on-connection\nneeds db\n")
+        lay(service.parent / "db", "while ! test -e go; do sleep 0.05; done; echo >&3; exec sleep 1000",
+            settings="ready notification-fd 3\n")
+        with supervise(service):
+            wait_for(lambda: supervised(service) and details(service).state == "blocked", "the wait")
+            assert details(service).reason != "connection"
+            with pytest.raises(ConnectionRefusedError):
+                socket.create_connection(("127.0.0.1", port), 2).close()
+            (service.parent / "db/go").touch()
+            wait_for(lambda: self.awaiting(service), "the listener")
+            assert ask(port) == b"hello"
+
+    def test_datagrams_and_paths(self, service):
+        place = service.parent.parent
+        lay(service, "echo > started; exec sleep 1000",
+            settings=f"listen unix {place}/stream\nlisten unix-datagram {place}/datagram\nstart-on-connection\n")
+        with supervise(service):
+            wait_for(lambda: self.awaiting(service), "the listener")
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as client:
+                client.sendto(b"x", str(place / "datagram"))
+            wait_for(lambda: (service / "started").exists(), "the start")
+
+    def test_a_port_in_use_is_said_and_tried_again(self, service, port):
+        with socket.socket() as taken:
+            taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            taken.bind(("127.0.0.1", port))
+            taken.listen()
+            with supervise(service) as process:
+                said = wait_for(lambda: messages(process), "the complaint")
+                assert str(port) in said[0] and "address already used" in said[0] and len(said) == 1, said
+                taken.close()
+                wait_for(lambda: self.awaiting(service), "the listener")
+                assert ask(port) == b"hello"
+
+    def test_the_stop_does_not_wait_for_a_client(self, service, port):
+        with supervise(service) as process:
+            wait_for(lambda: self.awaiting(service), "the listener")
+            process.terminate()
+            assert process.wait(10) == 0
+
+    def test_a_server_that_ignores_its_connections_wakes_nobody(self, service, port):
+        lay(service, "exec sleep 1000")
+        with supervise(service) as process:
+            wait_for(lambda: self.awaiting(service), "the listener")
+            with socket.create_connection(("127.0.0.1", port)):
+                wait_up(service)
+                before = process_time(process.pid)
+                time.sleep(0.5)
+                assert process_time(process.pid) - before < 0.1
 
 
 class TestListening:
@@ -118,6 +260,20 @@ listen tcp [::1]:{port}
                 assert str(port) in said[0] and "address already used" in said[0] and len(said) == 1, said
                 taken.close()
                 wait_for(lambda: lines(service / "given"), "the server")
+
+    def test_nobody_listens_for_one_that_is_down(self, service):
+        port = free_port()
+        lay(service, SERVER, settings=f"listen tcp 127.0.0.1:{port}\n")
+        with supervise(service):
+            wait_for(lambda: lines(service / "given"), "the server")
+            for _ in range(2):
+                svc("-d", service)
+                wait_down(service)
+                with pytest.raises(ConnectionRefusedError):
+                    socket.create_connection(("127.0.0.1", port), 2).close()
+                svc("-u", service)
+                wait_up(service)
+                assert ask(port) == b"hello"
 
     @pytest.mark.parametrize("how", ["the line", "the file"])
     def test_a_socket_that_is_no_longer_wanted_is_closed(self, service, how):

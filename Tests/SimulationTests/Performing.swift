@@ -25,7 +25,7 @@ extension World {
         case .start(let id, let standing, let launch, let checks):
             return try start(id, standing, launch, checks)
         case .define(let id): return .defined(id, definition(at: service(id)?.inode ?? -1))
-        case .probe, .killRest: break
+        case .probe, .killRest, .awaitConnection, .closeHeld: break
         case .signal(let pid, let signal, _):
             guard let index = index(of: pid) else {
                 throw BrokenInvariant(description: "a signal to \(pid), which is no child")

@@ -6,7 +6,7 @@ import struct
 
 STATES = ["down", "blocked", "waiting", "starting", "up", "stopping", "finishing", "done", "failed"]
 REASONS = ["none", "asked", "ended", "notReady", "tooManyRestarts", "permanent", "notExecutable", "watchdog",
-           "outOfMemory", "dependency"]
+           "outOfMemory", "dependency", "connection"]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,7 +9,7 @@ from services import lay
 
 STATES = "down blocked waiting starting up stopping finishing done failed".split()
 REASONS = ("none asked ended notReady tooManyRestarts permanent notExecutable watchdog outOfMemory "
-           "dependency").split()
+           "dependency connection").split()
 
 
 def label(seconds):
