@@ -31,7 +31,7 @@ extension Conductor {
 
     /// What is known of the order is not true any more: a service has come or gone, or its name or definition changed.
     mutating func loseOrder() {
-        order = ServiceOrder(complaints: order.complaints, mayRelease: order.mayRelease)
+        order = ServiceOrder(replacing: order)
     }
 
     /// Notes what may be of importance to those that wait.
@@ -44,10 +44,12 @@ extension Conductor {
             services[id.index]?.isShownBlocked = false
             services[id.index]?.connection = .unasked
         }
-        if machine.isReady != before.isReady || machine.state != before.state
-            || machine.wish != before.wish
+        if stop == nil,
+            machine.isReady != before.isReady || machine.state != before.state
+                || machine.wish != before.wish
         {
-            order.mayRelease = true
+            order.noteChange(of: id)
+            if machine.state == .blocked { order.unshown.append(id) }
         }
     }
 
@@ -63,14 +65,15 @@ extension Conductor {
     /// directory holds is known: somebody may want to come before it.
     mutating func releaseBlocked(at now: Moment) -> [Action] {
         var actions: [Action] = []
-        while stop == nil, order.isStale || order.mayRelease {
+        while stop == nil, order.isToBeLookedAt {
             if !isScanSettled(at: now) {
+                order.postpone()
                 return actions + releaseKnown(at: now) + showBlocked()
             }
             actions += bringOrderUpToDate(at: now)
-            order.mayRelease = false
-            for index in services.indices where services[index]?.machine.state == .blocked {
-                if isFree(ServiceID(index)) { actions += release(ServiceID(index), at: now) }
+            for id in order.candidates(of: services.indices)
+            where services[id.index]?.machine.state == .blocked && isFree(id) {
+                actions += release(id, at: now)
             }
         }
         return actions + showBlocked() + updateBundles()
@@ -80,8 +83,9 @@ extension Conductor {
     private mutating func updateBundles() -> [Action] {
         guard let graph = order.graph else { return [] }
         var actions: [Action] = []
-        for index in services.indices where definitions[ServiceID(index)]?.kind == .bundle {
-            let name = orderName(of: ServiceID(index))
+        for id in order.bundles {
+            let index = id.index
+            let name = orderName(of: id)
             let isDone =
                 !graph.isBroken(name)
                 && graph.prerequisites(of: name).allSatisfy {
@@ -92,7 +96,7 @@ extension Conductor {
                 service.isOpen
             else { continue }
             order.mayRelease = true
-            actions.append(.writeStatus(ServiceID(index), service.status("")))
+            actions.append(.writeStatus(id, service.status("")))
         }
         return actions
     }
@@ -121,8 +125,9 @@ extension Conductor {
         services[id.index]?.connection = .awaited
         services[id.index]?.machine.reason = .connection
         services[id.index]?.isShownBlocked = false
+        order.unshown.append(id)
         // Others can connect to it from now on.
-        order.mayRelease = true
+        order.noteChange(of: id)
         return [.awaitConnection(id)]
     }
 
@@ -130,13 +135,16 @@ extension Conductor {
         guard services[id.index]?.connection == .awaited else { return [] }
         services[id.index]?.connection = .come
         services[id.index]?.machine.reason = .none
-        order.mayRelease = true
+        order.noteChange(of: id)
         return []
     }
 
     /// Writes the status of those that have to wait.
     private mutating func showBlocked() -> [Action] {
-        services.indices.flatMap { show(ServiceID($0)) }
+        if order.unshown.isEmpty { return [] }
+        let waiting = order.unshown
+        order.unshown = []
+        return waiting.flatMap { show($0) }
     }
 
     private mutating func show(_ id: ServiceID) -> [Action] {
@@ -153,14 +161,15 @@ extension Conductor {
     }
 
     private func isScanSettled(at now: Moment) -> Bool {
-        let inUse = namesInUse()
+        var inUse: Set<ByteString>?
         return !pairs.places.contains { pair in
             guard let pair, pair.isPresent else { return false }
             if pair.isBeingCompleted { return true }
             if let id = pair.service, services[id.index]?.isOpen == false { return true }
-            guard pair.filling == nil, let due = completionTime(of: pair, inUse) else {
-                return false
-            }
+            if pair.isComplete || pair.filling != nil { return false }
+            let names = inUse ?? namesInUse()
+            inUse = names
+            guard let due = completionTime(of: pair, names) else { return false }
             return due <= now.nanoseconds
         }
     }
@@ -183,6 +192,7 @@ extension Conductor {
         order.complaints = complaints
         for index in services.indices where services[index]?.machine.wish == .up {
             services[index]?.isShownBlocked = false
+            order.unshown.append(ServiceID(index))
             actions += bringUpNeeds(of: ServiceID(index), isAsked: false, at: now)
         }
         return actions
@@ -199,7 +209,7 @@ extension Conductor {
             }
         }
         order = ServiceOrder(
-            names, others: present, definitions, complaints: order.complaints)
+            names, others: present, definitions, replacing: order)
     }
 
     /// Whether all that must come first is there.
@@ -240,9 +250,10 @@ extension Conductor {
         case .exit: return nil
         default:
             guard isBundle else { return nil }
+            // Bundles may be in one another, even in a circle.
             var actions: [Action] = []
-            for name in definitions[id]?.contents ?? [] {
-                if let member = order.ids[name], member != id {
+            for name in graph.services(of: orderName(of: id)) {
+                if let member = order.ids[name] {
                     actions += obey(command, member, at: now)
                 }
             }

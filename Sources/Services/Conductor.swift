@@ -77,13 +77,19 @@ public struct Conductor: Equatable, Sendable {
         if isOver { return [] }
         let actions = respond(to: event, at: now)
         if isOver { return actions }
-        return actions + (stop == nil ? goOn(at: now) : advanceStop(at: now))
+        if stop == nil { return actions + goOn(at: now) }
+        // Nobody is started any more.
+        order.ignoreChanges()
+        return actions + advanceStop(at: now)
     }
 
     private mutating func goOn(at now: Moment) -> [Action] {
         let actions = releaseBlocked(at: now)
         // Something essential may have failed.
-        if stop != nil { return actions + advanceStop(at: now) }
+        if stop != nil {
+            order.ignoreChanges()
+            return actions + advanceStop(at: now)
+        }
         return actions + endIfNothingIsLeft()
     }
 

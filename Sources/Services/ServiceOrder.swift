@@ -12,8 +12,12 @@ struct ServiceOrder: Equatable {
 
     /// Whether it has to be made anew.
     var isStale = false
-    /// Whether a service may have become free to start.
+    /// Whether any service may have become free to start.
     var mayRelease = false
+    /// The services that have changed since it was last seen who is free: they and their followers may be.
+    private(set) var changed: [ServiceID] = []
+    /// The services that have begun to wait, which their status files may not tell yet.
+    var unshown: [ServiceID] = []
     /// What has been said of it.
     var complaints: Set<ByteString> = []
     private(set) var graph: DependencyGraph?
@@ -21,23 +25,26 @@ struct ServiceOrder: Equatable {
     private(set) var prerequisites: [ServiceID: [Prerequisite]] = [:]
     /// Who waits for a service.
     private(set) var followers: [ServiceID: [ServiceID]] = [:]
+    /// The bundles.
+    private(set) var bundles: [ServiceID] = []
 
     init() {}
 
-    /// One that has to be made anew.
-    init(complaints: Set<ByteString>, mayRelease: Bool) {
-        self.complaints = complaints
-        self.mayRelease = mayRelease
+    /// One that has to be made anew in place of `former`.
+    init(replacing former: ServiceOrder) {
+        complaints = former.complaints
+        unshown = former.unshown
         isStale = true
     }
 
     /// The order of these services, beside which there are others. Those that ask for nothing but `run` need no definition.
     init(
         _ names: [(name: ByteString, id: ServiceID)], others: Set<ByteString>,
-        _ definitions: [ServiceID: ServiceDefinition],
-        complaints: Set<ByteString>
+        _ definitions: [ServiceID: ServiceDefinition], replacing former: ServiceOrder
     ) {
-        self.complaints = complaints
+        complaints = former.complaints
+        unshown = former.unshown
+        mayRelease = true
         guard names.contains(where: { definitions[$0.id]?.hasOrder == true }) else { return }
         // What is in the directory but not supervised at the moment is no unknown name.
         var parts: [ByteString: ServiceDefinition] = [:]
@@ -45,6 +52,7 @@ struct ServiceOrder: Equatable {
         for (name, id) in names {
             ids[name] = id
             parts[name] = definitions[id] ?? .plain
+            if definitions[id]?.kind == .bundle { bundles.append(id) }
         }
         let graph = DependencyGraph(parts)
         for (name, id) in names {
@@ -56,6 +64,33 @@ struct ServiceOrder: Equatable {
             }
         }
         self.graph = graph
+    }
+
+    /// Whether there is anything to look at.
+    var isToBeLookedAt: Bool { isStale || mayRelease || !changed.isEmpty }
+
+    mutating func noteChange(of id: ServiceID) { if !mayRelease { changed.append(id) } }
+
+    /// Puts the look off: it is to be one at all.
+    mutating func postpone() {
+        mayRelease = true
+        changed = []
+    }
+
+    mutating func ignoreChanges() {
+        mayRelease = false
+        changed = []
+        unshown = []
+    }
+
+    /// The services that may have become free, of `all`, and that are looked at now.
+    mutating func candidates(of all: Range<Int>) -> [ServiceID] {
+        defer {
+            mayRelease = false
+            changed = []
+        }
+        if mayRelease { return all.map { ServiceID($0) } }
+        return changed.flatMap { [$0] + (followers[$0] ?? []) }
     }
 
     /// Whether a service waits for another, or another for it.

@@ -8,6 +8,23 @@ import Testing
 @Suite("The conductor") struct ConductorTests {
     private let a = PairID(0)
 
+    @Test("A command to bundles that are in one another comes to an end, and to their services")
+    func bundlesInACircle() {
+        var script = Script()
+        script.take(.began)
+        script.list([("a", 1), ("b", 2), ("web", 3)])
+        for pair in 0..<3 { script.take(.examined(PairID(pair), log: nil)) }
+        for (id, contents) in [["b"], ["a", "web"], []].enumerated() {
+            var definition = ServiceDefinition.plain
+            if !contents.isEmpty { definition.kind = .bundle }
+            definition.contents = contents.map { ByteString($0) }
+            script.take(.opened(ServiceID(id), isDown: false, definition))
+        }
+        script.take(.started(ServiceID(2), pid: 100))
+        let actions = script.take(.commanded(ServiceID(0), .hangup))
+        #expect(actions.contains(.signal(pid: 100, ServiceSignal(rawValue: 1))))
+    }
+
     @Test("Status files say when the process came or went, by the time of day")
     func status() {
         var script = Script.oneUp()

@@ -363,16 +363,15 @@ public func contents(of path: ByteString, limit: Int, in directory: Directory = 
 
 /// All that can be read from `descriptor`, at most `limit` bytes; more throws EFBIG.
 public func contents(of descriptor: Int32, limit: Int) throws(SystemError) -> [UInt8] {
-    var bytes: [UInt8] = []
-    var block = [UInt8](repeating: 0, count: min(limit + 1, 65536))
-    while true {
-        let count = try block.withUnsafeMutableBufferPointer {
-            (buffer) throws(SystemError) -> Int in
-            try read(descriptor, into: UnsafeMutableRawBufferPointer(buffer))
+    try withUnsafeTemporaryAllocation(byteCount: min(limit + 1, 16384), alignment: 1) {
+        (block) throws(SystemError) -> [UInt8] in
+        var bytes: [UInt8] = []
+        while true {
+            let count = try read(descriptor, into: block)
+            if count == 0 { return bytes }
+            bytes.append(contentsOf: block[..<count])
+            if bytes.count > limit { throw SystemError("read", .fileTooBig) }
         }
-        if count == 0 { return bytes }
-        bytes.append(contentsOf: block[..<count])
-        if bytes.count > limit { throw SystemError("read", .fileTooBig) }
     }
 }
 
