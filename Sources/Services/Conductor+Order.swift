@@ -162,16 +162,21 @@ extension Conductor {
 
     private func isScanSettled(at now: Moment) -> Bool {
         var inUse: Set<ByteString>?
-        return !pairs.places.contains { pair in
-            guard let pair, pair.isPresent else { return false }
-            if pair.isBeingCompleted { return true }
-            if let id = pair.service, services[id.index]?.isOpen == false { return true }
-            if pair.isComplete || pair.filling != nil { return false }
+        for index in pairs.indices where pairs.places[index]?.isPresent == true {
+            if pairs.places[index]?.isBeingCompleted == true { return false }
+            if let id = pairs.places[index]?.service,
+                services.places[id.index]?.isOpen == false
+            {
+                return false
+            }
+            guard pairs.places[index]?.isUnfinished == true, let pair = pairs.places[index],
+                pair.filling == nil
+            else { continue }
             let names = inUse ?? namesInUse()
             inUse = names
-            guard let due = completionTime(of: pair, names) else { return false }
-            return due <= now.nanoseconds
+            if let due = completionTime(of: pair, names), due <= now.nanoseconds { return false }
         }
+        return true
     }
 
     /// Makes the order anew if it has to be; says what is wrong with it, once, and brings up what is needed.

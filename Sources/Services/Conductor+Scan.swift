@@ -6,17 +6,23 @@ extension Conductor {
     var scanDeadline: UInt64? {
         guard stop == nil else { return nil }
         var first = scan.due
-        let inUse = namesInUse()
-        for case .some(let pair) in pairs.places {
-            if let due = completionTime(of: pair, inUse) { first = min(first ?? due, due) }
-            if let due = pair.overdue { first = min(first ?? due, due) }
+        var inUse: Set<ByteString>?
+        // It is asked for after every event, and to copy the pairs would be most of the work.
+        for index in pairs.indices {
+            if let due = pairs.places[index]?.overdue { first = min(first ?? due, due) }
+            guard pairs.places[index]?.isUnfinished == true, let pair = pairs.places[index] else {
+                continue
+            }
+            let names = inUse ?? namesInUse()
+            inUse = names
+            if let due = completionTime(of: pair, names) { first = min(first ?? due, due) }
         }
         return first
     }
 
     /// When to go on with a pair of which something is not supervised, and whose name is not in use.
     func completionTime(of pair: ServicePair, _ inUse: Set<ByteString>) -> UInt64? {
-        if !pair.isPresent || pair.isComplete || pair.isBeingCompleted { return nil }
+        if !pair.isUnfinished { return nil }
         if !inUse.isEmpty && inUse.contains(pair.path) { return nil }
         return max(pair.filling?.nextLook ?? 0, pair.restUntil)
     }

@@ -178,8 +178,8 @@ public struct Conductor: Equatable, Sendable {
     /// When to hand in `timePassed`, in nanoseconds of the clock that never goes back; nil for never.
     public var deadline: UInt64? {
         var first = stop?.deadline ?? scanDeadline
-        for service in services.places {
-            if let due = service?.machine.deadline { first = min(first ?? due, due) }
+        for index in services.indices {
+            if let due = services.places[index]?.machine.deadline { first = min(first ?? due, due) }
         }
         return first
     }

@@ -61,6 +61,9 @@ struct ServicePair: Equatable {
     /// Whether nothing of it is supervised.
     var isIdle: Bool { service == nil && logger == nil }
 
+    /// Whether something of it is to be supervised that is not.
+    var isUnfinished: Bool { isPresent && !isComplete && !isBeingCompleted }
+
     /// Whether all of it is supervised.
     var isComplete: Bool { service != nil && (logger != nil || !isLogged) }
 }
