@@ -6,7 +6,8 @@ import subprocess
 
 import pytest
 
-from apus import BIN, ROOT
+from apus import BIN, ROOT, run
+from services import lay
 
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "NOTICE"])
 
@@ -53,3 +54,13 @@ def test_the_file_for_debuggers_fits_the_binary():
          "-ex", "backtrace", "--args", BIN / "svok"], capture_output=True, text=True).stdout
     for function, file in (("emit", "Messages"), ("run", "EntryPoint"), ("apusMain", "EntryPoint")):
         assert re.search(rf"^#\d+ .*{function}.*/{file}\.swift:\d+$", shown, re.M), shown
+
+
+def test_the_settings_of_the_readme_are_right(tmp_path):
+    text = (ROOT / "README.md").read_text()
+    settings = re.search(r"```\n(needs db.*?)```", text, re.S).group(1)
+    for name in "web", "db":
+        lay(tmp_path / name)
+    (tmp_path / "web/settings").write_text(settings)
+    result = run("svcheck", tmp_path)
+    assert (result.returncode, result.stdout, result.stderr) == (0, b"", b"")
