@@ -16,6 +16,7 @@ extension Conductor {
     mutating func forget(_ id: ServiceID) {
         definitions[id] = nil
         texts[id] = nil
+        companions[id] = nil
         if mayHaveOrder { loseOrder() }
     }
 
