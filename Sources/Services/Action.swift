@@ -33,6 +33,8 @@ public enum Action: Equatable, Sendable {
     /// `started`, `refused`, `congested`, `displaced`, `redefined` or `loggerAppeared`.
     /// One whose definition has changed since is `redefined`.
     indirect case start(ServiceID, Standing, Launch = .plain, checks: Bool)
+    /// Start a program beside a service, if it has that one. Outcome: `accompanied`.
+    indirect case accompany(ServiceID, Standing, Companion, ServiceDefinition)
     /// Read again what a service directory asks for. Outcome: `defined`.
     case define(ServiceID)
     /// Begin to find out whether a service is ready, in the way that is not its own to tell. When it is found so, that

@@ -21,6 +21,7 @@ extension Conductor {
     mutating func forget(_ id: ServiceID) {
         definitions[id] = nil
         texts[id] = nil
+        companions[id] = nil
         if mayHaveOrder { loseOrder() }
     }
 

@@ -18,11 +18,11 @@ extension Conductor {
                 let launch = Launch(role, definitions[id])
                 actions.append(.start(id, service.standing, launch, checks: !service.isChecked))
             case .signal(let pid, let signal, let reach):
-                actions.append(.signal(pid: pid, signal, reach))
+                actions += send(signal, to: pid, reach, of: id, because: event, at: now)
             case .killRest(let pid): actions.append(.killRest(id, pid: pid, definition.stopReach))
             case .report(let report): actions += take(report, from: id, at: now)
             case .writeStatus:
-                if service.isOpen { actions.append(writeStatus(id, service)) }
+                actions += showStatus(of: id)
             case .end:
                 // One that is being opened keeps its place until that has an outcome.
                 if service.isOpen || service.standing == .command {
@@ -30,6 +30,7 @@ extension Conductor {
                 }
             }
         }
+        if event == .command(.exit) { actions += tellOfExit(id, at: now) }
         return actions
     }
 
@@ -43,8 +44,10 @@ extension Conductor {
         return [.closeHeld(id)]
     }
 
-    private func writeStatus(_ id: ServiceID, _ service: Service) -> Action {
-        .writeStatus(id, service.status(texts[id] ?? ""))
+    /// Writes its status file, if it has one.
+    func showStatus(of id: ServiceID) -> [Action] {
+        guard let service = services[id.index], service.isOpen else { return [] }
+        return [.writeStatus(id, service.status(texts[id] ?? ""))]
     }
 
     mutating func obey(_ command: Command, _ id: ServiceID, at now: Moment) -> [Action] {
@@ -107,7 +110,8 @@ extension Conductor {
         hasChildren = true
         services[id.index]?.since = now.timeOfDay
         services[id.index]?.isChecked = false
-        return tell(id, .started(pid: pid), at: now) + probe(id) + letGo(of: id, at: now)
+        return notify(id, pid, nil, at: now) + tell(id, .started(pid: pid), at: now) + probe(id)
+            + letGo(of: id, at: now)
     }
 
     /// Has it found out whether the service is ready, unless it tells that itself.
@@ -152,14 +156,16 @@ extension Conductor {
     }
 
     mutating func noteDeath(of pid: Int32, _ death: Death, at now: Moment) -> [Action] {
-        guard let id = processes.removeValue(forKey: pid) else { return [] }
+        guard let id = processes.removeValue(forKey: pid) else {
+            return noteCompanionDeath(pid, death, at: now) ?? []
+        }
         services[id.index]?.since = now.timeOfDay
         texts[id] = nil
         // Whose turn to end has not come is not started again.
         if stop != nil, case .main = services[id.index]?.standing {
             services[id.index]?.machine.isLeaving = true
         }
-        let actions = noteStartError(id, death.startError)
+        let actions = noteStartError(id, death.startError) + notify(id, pid, death, at: now)
         if services[id.index]?.standing == .command {
             commandCode = death.shellCode
             return actions + remove(id, at: now)

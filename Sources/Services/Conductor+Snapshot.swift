@@ -59,6 +59,7 @@ extension Conductor {
             $0.write(UInt32($1.index))
             $0.write(texts[$1] ?? "")
         }
+        writeCompanions(to: &writer)
         writer.write(order.isStale)
         writer.write(order.mayRelease)
         writer.write(Array(order.complaints)) { $0.write($1) }
@@ -97,6 +98,7 @@ extension Conductor {
         }) {
             texts[id] = text
         }
+        try readCompanions(from: &reader)
         let isStale = try reader.flag()
         let mayRelease = try reader.flag()
         order.complaints = Set(

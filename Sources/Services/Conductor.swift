@@ -48,6 +48,8 @@ public struct Conductor: Equatable, Sendable {
     var definitions: [ServiceID: ServiceDefinition] = [:]
     /// What services say of themselves.
     var texts: [ServiceID: ByteString] = [:]
+    /// What is done for services by programs beside them.
+    var companions: [ServiceID: CompanionQueue] = [:]
     /// What comes before what.
     var order = ServiceOrder()
     /// How the service that all depends on ended, in the shell's terms, once it is over.
@@ -124,6 +126,7 @@ public struct Conductor: Equatable, Sendable {
         case .refused(let id, let errno): noteRefusal(id, errno, at: now)
         case .notPrepared(let id, let complaint): noteLack(id, complaint, at: now)
         case .congested(let id): tell(id, .congested, at: now)
+        case .accompanied(let id, let outcome): noteCompanion(id, outcome, at: now)
         case .displaced(let id): noteDisplacement(id, at: now)
         case .loggerAppeared(let id): noteLogger(id, at: now)
         }
@@ -172,6 +175,7 @@ public struct Conductor: Equatable, Sendable {
             }
             actions += tell(ServiceID(index), .deadline, at: now)
         }
+        actions += passTimeOfCompanions(at: now)
         return actions + remindOfOldServices(at: now) + lookIfDue(at: now)
     }
 
@@ -180,6 +184,9 @@ public struct Conductor: Equatable, Sendable {
         var first = stop?.deadline ?? scanDeadline
         for index in services.indices {
             if let due = services.places[index]?.machine.deadline { first = min(first ?? due, due) }
+        }
+        for queue in companions.values {
+            if let due = queue.deadline { first = min(first ?? due, due) }
         }
         return first
     }

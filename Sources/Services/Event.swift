@@ -141,6 +141,8 @@ public enum Event: Equatable, Sendable {
     case notPrepared(ServiceID, Complaint)
     /// Too many children are on their way to become programs.
     case congested(ServiceID)
+    /// What came of a program beside a service.
+    case accompanied(ServiceID, CompanionOutcome)
     /// The service or logger was not started: its name leads to another directory by now.
     case displaced(ServiceID)
     /// The service was not started: its directory has a `log` now.

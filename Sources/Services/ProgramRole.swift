@@ -4,6 +4,8 @@ public enum ProgramRole: Equatable, Sendable {
     case run
     /// encore's `start`, before the first `run`.
     case prepare
+    /// runit's `control/u`, before each `run`.
+    case announce
     /// `finish`, told how which process ended.
     case finish(Death, pid: Int32)
     /// encore's `stop`, after the last `run`.
@@ -14,7 +16,7 @@ public enum ProgramRole: Equatable, Sendable {
     /// Whether it only follows what was there before: it is started whatever is wanted by now.
     var isHelper: Bool {
         switch self {
-        case .run, .prepare: false
+        case .run, .prepare, .announce: false
         case .finish, .stop, .undo: true
         }
     }

@@ -18,9 +18,9 @@ public struct ServiceDefinition: Equatable, Sendable {
     /// The programs that a directory may hold besides `run`.
     public struct Programs: OptionSet, Equatable, Sendable {
         /// A bit for each.
-        public let rawValue: UInt8
+        public let rawValue: UInt16
         /// The programs of these bits.
-        public init(rawValue: UInt8) { self.rawValue = rawValue }
+        public init(rawValue: UInt16) { self.rawValue = rawValue }
 
         /// `finish`, run after each death of `run`: runit's and s6's.
         public static let finish = Programs(rawValue: 1)
@@ -38,6 +38,8 @@ public struct ServiceDefinition: Equatable, Sendable {
         public static let run = Programs(rawValue: 64)
         /// `up`, which a one-shot runs in place of `run`: s6-rc's.
         public static let up = Programs(rawValue: 128)
+        /// `control/u`, run before each `run`: runit's.
+        public static let announce = Programs(rawValue: 256)
     }
 
     /// How `finish` is told of the death.

@@ -49,7 +49,7 @@ extension ServiceMachine {
             isReady = false
             return undo(definition, at: now) ?? [.writeStatus]
         case .up: return stopProcess(definition, at: now)
-        case .busy where role == .prepare: return stopProcess(definition, at: now)
+        case .busy where !role.isHelper: return stopProcess(definition, at: now)
         default:
             isPaused = false
             return [.writeStatus]

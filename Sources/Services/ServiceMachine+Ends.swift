@@ -49,6 +49,12 @@ extension ServiceMachine {
             role = .run
             // What it needs may be gone by now.
             return start(definition, at: now)
+        case .announce:
+            if wish == .down || isLeaving { return settle(definition, at: now) }
+            // Whatever it says, unless it was told to end with the service and has to be asked again.
+            isAnnounced = !wasStopped
+            role = .run
+            return start(definition, at: now)
         case .finish:
             // s6's permanent failure.
             if death.ending == .code(125), wish == .up, !isLeaving { return fail(.permanent) }

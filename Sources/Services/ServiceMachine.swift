@@ -138,6 +138,8 @@ struct ServiceMachine: Equatable {
     var wasTerminated = false
     /// Whether its `start` has done its work.
     var isPrepared = false
+    /// Whether `control/u` has been told of the start that is to come.
+    var isAnnounced = false
     /// Whether there is something to undo once it is down: `run` was there after a `start`, or a one-shot is done.
     var mustUndo = false
     /// Whether it has failed for good, even while what it did is undone.
@@ -246,10 +248,17 @@ struct ServiceMachine: Equatable {
     /// Gives out the start.
     private mutating func enter(_ definition: ServiceDefinition, at now: UInt64) -> [Effect] {
         if !role.isHelper {
-            role = definition.programs.contains(.start) && !isPrepared ? .prepare : .run
+            role = firstProgram(definition)
         }
         state = .starting
         return [.start(role)]
+    }
+
+    /// The program that comes next on the way to `run`.
+    private func firstProgram(_ definition: ServiceDefinition) -> ProgramRole {
+        if definition.programs.contains(.start) && !isPrepared { return .prepare }
+        if definition.programs.contains(.announce) && !isAnnounced { return .announce }
+        return .run
     }
 
     /// Asks for the start again a little later. The status file may still name the process before.
@@ -280,6 +289,7 @@ struct ServiceMachine: Equatable {
         wasTerminated = false
         if role == .run {
             isExpected = false
+            isAnnounced = false
         }
         if !role.isHelper {
             wasStopped = false
@@ -288,7 +298,7 @@ struct ServiceMachine: Equatable {
         killTime = limit(definition).map { now + $0 }
         if role != .run {
             state = .busy(pid: pid)
-            return role == .prepare && wish == .down ? goDown(definition, at: now) : [.writeStatus]
+            return !role.isHelper && wish == .down ? goDown(definition, at: now) : [.writeStatus]
         }
         state = .up(pid: pid)
         starts += 1
@@ -309,6 +319,7 @@ struct ServiceMachine: Equatable {
         switch role {
         case .run: definition.kind == .oneshot ? definition.upLimit : nil
         case .prepare: definition.upLimit
+        case .announce: definition.stopLimit ?? CompanionQueue.patience
         case .finish: definition.finishLimit
         case .stop, .undo: definition.downLimit
         }

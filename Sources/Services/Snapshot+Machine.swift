@@ -10,7 +10,7 @@ extension ServiceMachine {
         for flag in [
             isPaused, isLeaving, isOrdered, isReady, isStopping, isKilled, isExpected, wasStopped,
             hasFailed,
-            wasTerminated, isPrepared, mustUndo,
+            wasTerminated, isPrepared, isAnnounced, mustUndo,
         ] {
             writer.write(flag)
         }
@@ -43,6 +43,7 @@ extension ServiceMachine {
         hasFailed = try reader.flag()
         wasTerminated = try reader.flag()
         isPrepared = try reader.flag()
+        isAnnounced = try reader.flag()
         mustUndo = try reader.flag()
         sentence = try reader.optional { (reader) throws(SnapshotError) in try reader.word() }
         reason = try reader.word()
@@ -102,7 +103,7 @@ extension ServiceMachine.State {
 }
 
 extension ProgramRole {
-    fileprivate func write(to writer: inout SnapshotWriter) {
+    func write(to writer: inout SnapshotWriter) {
         switch self {
         case .run: writer.write(UInt8(0))
         case .prepare: writer.write(UInt8(1))
@@ -112,29 +113,31 @@ extension ProgramRole {
             writer.write(pid)
         case .stop: writer.write(UInt8(3))
         case .undo: writer.write(UInt8(4))
+        case .announce: writer.write(UInt8(5))
         }
     }
 
-    fileprivate init(from reader: inout SnapshotReader) throws(SnapshotError) {
+    init(from reader: inout SnapshotReader) throws(SnapshotError) {
         switch try reader.number(UInt8.self) {
         case 0: self = .run
         case 1: self = .prepare
         case 2: self = .finish(try Death(from: &reader), pid: try reader.process())
         case 3: self = .stop
         case 4: self = .undo
+        case 5: self = .announce
         default: throw .damaged
         }
     }
 }
 
 extension Death {
-    fileprivate func write(to writer: inout SnapshotWriter) {
+    func write(to writer: inout SnapshotWriter) {
         writer.write(status)
         writer.write(startError)
         writer.write(ranOutOfMemory)
     }
 
-    fileprivate init(from reader: inout SnapshotReader) throws(SnapshotError) {
+    init(from reader: inout SnapshotReader) throws(SnapshotError) {
         self.init(
             status: try reader.number(), startError: try reader.number(),
             ranOutOfMemory: try reader.flag())
@@ -143,7 +146,7 @@ extension Death {
 
 extension SnapshotReader {
     /// The id of a process.
-    fileprivate mutating func process() throws(SnapshotError) -> Int32 {
+    mutating func process() throws(SnapshotError) -> Int32 {
         let pid: Int32 = try number()
         guard pid > 0 else { throw .damaged }
         return pid

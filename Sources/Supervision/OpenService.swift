@@ -45,6 +45,13 @@ final class OpenService {
         }
     }
 
+    /// Whether a path in the directory is a program, which its owner may execute.
+    func hasProgram(_ path: ByteString) -> Bool {
+        do throws(SystemError) {
+            return try Linux.status(of: path, in: Directory(directory.place)).isProgram
+        } catch { return false }
+    }
+
     /// Why `run` could not be executed, if the error number does not tell.
     func explain(execFailure errno: Errno) -> ByteString? {
         Linux.explain(execFailure: errno, path: "run", in: Directory(directory.place))
@@ -55,7 +62,9 @@ final class OpenService {
         let reader = DefinitionReader(Directory(directory.place), name: name)
         // Where descriptors are short, what was known stays true.
         if reader.isUnreadable { return source?.definition }
-        let definition = reader.definition
+        var definition = reader.definition
+        // runit asks a logger's `control` nothing.
+        if case .logger = place { definition.programs.subtract([.control, .announce]) }
         isDownFile = reader.isDown
         source = definition == .plain ? nil : reader
         for problem in reader.problems where !problems.contains(problem) {

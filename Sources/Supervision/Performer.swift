@@ -51,6 +51,8 @@ final class Performer {
             services[id.index] = nil
         case .start(let id, let standing, let launch, let checks):
             return start(id, standing, launch, checks: checks)
+        case .accompany(let id, let standing, let companion, let definition):
+            return .accompanied(id, accompany(id, standing, companion, definition))
         case .define(let id): return .defined(id, define(id))
         case .probe(let id, let pid, let readiness):
             prober.begin(id, pid, readiness, directory: service(id)?.directoryNumber ?? -1)
@@ -198,7 +200,7 @@ final class Performer {
     private func start(
         _ id: ServiceID, _ standing: Standing, _ launch: Launch, checks: Bool
     ) -> Event {
-        if checks, launch.role == .run || launch.role == .prepare,
+        if checks, [.run, .prepare, .announce].contains(launch.role),
             let obstacle = obstacle(id, standing, launch)
         {
             return obstacle
@@ -223,6 +225,23 @@ final class Performer {
             return .started(id, pid: pid)
         } catch {
             return .refused(id, errno: error.errno.code)
+        }
+    }
+
+    /// Starts a program beside a service, with the same input and output.
+    private func accompany(
+        _ id: ServiceID, _ standing: Standing, _ companion: Companion,
+        _ definition: ServiceDefinition
+    ) -> CompanionOutcome {
+        guard let service = service(id), service.hasProgram(companion.file) else { return .absent }
+        do throws(SystemError) {
+            let program = PreparedProgram(companion.invocation(configuration.environment))
+            let setup = setup(id, standing, Launch(.run, definition))
+            guard let pid = try starters.start(program, setup) else { return .congested }
+            return .started(pid: pid)
+        } catch {
+            messages.warning("unable to run \(service.name)/\(companion.file)", error.errno)
+            return .absent
         }
     }
 

@@ -46,6 +46,7 @@ extension Launch {
             definition?.kind == .oneshot && definition?.programs.contains(.up) == true
                 ? "./up" : "./run"
         case .prepare: "./start"
+        case .announce: "./control/u"
         case .finish: "./finish"
         case .stop: "./stop"
         case .undo: "./down"
@@ -60,7 +61,7 @@ extension Launch {
             let code = death.signal == 0 ? death.exitCode : isS6 ? 256 : -1
             if isS6 { return ["\(code)", "\(death.signal)", name, "\(pid)"] }
             return ["\(code)", "\(death.status & 0xff)"]
-        case .prepare, .stop, .undo: return []
+        case .prepare, .announce, .stop, .undo: return []
         }
     }
 
@@ -74,6 +75,32 @@ extension Launch {
             if error.errno != .accessDenied { return nil }
         }
         return CommandLine.words(try contents(of: name, limit: 1 << 16, in: directory))
+    }
+}
+
+extension Companion {
+    /// Its file in the service directory.
+    var file: ByteString {
+        switch self {
+        case .control(let letter): "control/\(ByteString([letter]))"
+        case .notify: "notify"
+        }
+    }
+
+    /// The program with its arguments.
+    func invocation(_ environment: Environment) -> Invocation {
+        let path: ByteString = "./\(file)"
+        return Invocation(path, arguments: [path] + arguments, environment: environment)
+    }
+
+    /// encore's: which program, what became of it, its process, and the exit code or signal.
+    private var arguments: [ByteString] {
+        guard case .notify(let role, let death, let pid) = self else { return [] }
+        let name: ByteString = role == .prepare ? "start" : role == .stop ? "stop" : "run"
+        guard let death else { return [name, "start", "\(pid)", "0"] }
+        return death.signal == 0
+            ? [name, "exit", "\(pid)", "\(death.exitCode)"]
+            : [name, "killed", "\(pid)", "\(death.signal)"]
     }
 }
 

@@ -9,7 +9,7 @@ import pytest
 
 from apus import BIN, run, wait_for
 from details import details
-from services import lay, lines, supervisor
+from services import SIGNALS, lay, lines, supervisor
 
 ENDS = ["exit 0", "exit 1", "exit 2", "exit 99", "exit 100", "exit 111", "exit 125", "exit 126", "exit 127", "exit 255",
         "kill -TERM $$", "kill -KILL $$", "kill -HUP $$", "kill -INT $$", "kill -USR1 $$", "kill -ALRM $$",
@@ -122,6 +122,41 @@ class TestRunit:
 
     def test_what_finish_is_given(self, tmp_path):
         self.compare(tmp_path, 2, "echo run >> out", finish="#!/bin/sh\necho $0 $(basename $PWD) >> out\n")
+
+    @pytest.mark.parametrize("code", [0, 1, 255])
+    @pytest.mark.parametrize("letter", list("hait12q"))
+    def test_control_is_asked_before_a_signal(self, tmp_path, letter, code):
+        def observe(programs, service):
+            lay(service, SIGNALS)
+            for name in letter, "k":
+                lay(service, None, **{f"control/{name}": f"#!/bin/sh\necho asked $0 >> got; exit {code}\n"})
+            with programs(service):
+                wait_for(lambda: lines(service / "got") == ["UP"], "the service")
+                # Nobody knows when it is up again after TERM.
+                for one in [letter] + ["k"] * (letter != "t"):
+                    programs.tell(one, service)
+                    wait_for(lambda: len([line for line in lines(service / "got") if "asked" in line]) == 1 + (
+                        one == "k"), "the program")
+                    time.sleep(0.3)
+                # It may be up again by now, or not.
+                return [line.replace("./", "") for line in lines(service / "got")[1:] if line != "UP"]
+        compare(tmp_path, Runsv(), observe)
+
+    @pytest.mark.parametrize("code", [0, 1])
+    def test_control_of_a_stop_and_a_start(self, tmp_path, code):
+        """`t` and then `d`; and `u` before each start."""
+        def observe(programs, service):
+            programs_of_control = {f"control/{name}": f"#!/bin/sh\necho {name} >> out; exit {code}\n" for name in "tdu"}
+            lay(service, "echo run >> out; trap 'echo TERM >> out; exit' TERM; while :; do sleep 0.05; done",
+                **programs_of_control)
+            with programs(service):
+                wait_for(lambda: lines(service / "out") == ["u", "run"], "run")
+                programs.tell("d", service)
+                time.sleep(1.5)
+                programs.tell("u", service)
+                time.sleep(1.5)
+                return lines(service / "out")
+        compare(tmp_path, Runsv(), observe)
 
     def test_no_interpreter(self, tmp_path):
         def observe(programs, service):

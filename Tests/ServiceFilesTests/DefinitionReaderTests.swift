@@ -75,6 +75,8 @@ private func asS6(_ change: (inout ServiceDefinition) -> Void) -> ServiceDefinit
         #expect(reader.definition == changed { $0.programs = [.run, .finish, .control] })
         #expect(reader.problems == [])
         #expect(reader.isDown)
+        try scratch.putProgram("control/u")
+        #expect(try scratch.read().definition.programs == [.run, .finish, .control, .announce])
     }
 
     @Test("Directories by the names of files are none of ours")

@@ -143,7 +143,7 @@ extension World {
         try require(service.process == 0, "starts a second process")
         let definition = launch.definition ?? .plain
         switch launch.role {
-        case .run, .prepare:
+        case .run, .prepare, .announce:
             try checkFirstProgram(service, definition, launch.role)
             if let died = life.died, launch.role == .run || !life.hasToUndo {
                 try checkDelay(life, definition, since: died)

@@ -24,6 +24,7 @@ extension World {
             services[id.index] = nil
         case .start(let id, let standing, let launch, let checks):
             return try start(id, standing, launch, checks)
+        case .accompany(let id, _, _, _): return .accompanied(id, .absent)
         case .define(let id): return .defined(id, definition(at: service(id)?.inode ?? -1))
         case .probe, .killRest, .awaitConnection, .closeHeld: break
         case .signal(let pid, let signal, _):

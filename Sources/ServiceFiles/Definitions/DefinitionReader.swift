@@ -140,7 +140,10 @@ public final class DefinitionReader {
             return
         }
         if files.contains(.finish) { programs.insert(.finish) }
-        if files.contains(.control) { programs.insert(.control) }
+        if files.contains(.control) {
+            programs.insert(.control)
+            if status(at: "control/u")?.isProgram == true { programs.insert(.announce) }
+        }
         if isProgram(.start) { programs.insert(.start) }
         if isProgram(.stop) { programs.insert(.stop) }
         if isProgram(.notify) { programs.insert(.notify) }
@@ -175,6 +178,11 @@ public final class DefinitionReader {
             if error.errno != .noEntry { complain(file, 0, ByteString(error.errno.text)) }
             return nil
         }
+    }
+
+    /// What a path in the directory is; nil where that cannot be told, which whoever needs it will say.
+    private func status(at path: ByteString) -> FileStatus? {
+        do throws(SystemError) { return try Linux.status(of: path, in: place) } catch { return nil }
     }
 
     /// The content of a file; nil, which is said, where it cannot be read.
@@ -219,5 +227,5 @@ public final class DefinitionReader {
 
 extension FileStatus {
     /// Whether it is a regular file that its owner may execute.
-    fileprivate var isProgram: Bool { isRegular && mode & 0o100 != 0 }
+    public var isProgram: Bool { isRegular && mode & 0o100 != 0 }
 }
