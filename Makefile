@@ -52,7 +52,7 @@ container: build
 
 machine: build
 	Scripts/install-packages vm
-	$(PYTEST) Tests/VM
+	$(PYTEST) -n 2 --dist loadgroup Tests/VM
 
 fuzzer:
 	Scripts/install-packages build

@@ -1,6 +1,8 @@
 """Virtual machines in which apus is process 1: one image for all tests, a disk of its own for each machine."""
 
 import contextlib
+import fcntl
+import os
 import pathlib
 import re
 import socket
@@ -16,8 +18,19 @@ PATIENCE = 180
 
 
 def image():
-    """Makes the image that all tests share; returns its directory."""
+    """Makes the image that all tests share, once in a run whose workers are several."""
     IMAGE.mkdir(parents=True, exist_ok=True)
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
+    stamp = IMAGE / "run"
+    with open(IMAGE / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not stamp.exists() or stamp.read_text() != run:
+            stamp.unlink(missing_ok=True)
+            make_image()
+            stamp.write_text(run)
+
+
+def make_image():
     if not KEY.exists():
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", KEY], check=True)
     extra = IMAGE / "extra/etc/ssh"
@@ -28,7 +41,6 @@ def image():
                         extra / "ssh_host_ed25519_key"], check=True)
     subprocess.run([ROOT / "Scripts/make-vm", "-s", "700", "-k", f"{KEY}.pub", "-c", IMAGE / "extra",
                     "-i", IMAGE], check=True, stdout=subprocess.DEVNULL)
-    return IMAGE
 
 
 def free_port():
@@ -40,19 +52,20 @@ def free_port():
 class Machine:
     """A machine that runs; its console is `text`."""
 
-    def __init__(self, disk, *words, restarts=False, options=(), memory=512,
+    def __init__(self, disk, *words, restarts=False, options=(), memory=512, micro=False,
                  network="ip=10.0.2.15::10.0.2.2:255.255.255.0::eth0:off"):
         self.disk = pathlib.Path(disk)
         self.port = free_port()
         self.monitor_path = self.disk.with_suffix(".monitor")
         self.text = ""
-        boots = [
+        # A machine without ACPI and PCI finds no device that would need a driver.
+        boots = ["-M", "microvm,acpi=off,pit=on,rtc=on"] if micro else [
             "-drive", f"if=none,id=d0,file={disk},format=raw", "-device", "nvme,serial=1,drive=d0",
             "-netdev", f"user,id=n0,hostfwd=tcp:127.0.0.1:{self.port}-:22",
             "-device", "virtio-net-pci,netdev=n0"]
         # The kernel looks whether the timer ticks, for which an emulated one may be too slow.
-        line = " ".join([
-            "console=ttyS0 panic=-1 quiet no_timer_check net.ifnames=0 root=/dev/nvme0n1 rootfstype=ext4", network, *words])
+        root = "" if micro else f"root=/dev/nvme0n1 rootfstype=ext4 {network}"
+        line = " ".join(["console=ttyS0 panic=-1 quiet no_timer_check net.ifnames=0", root, *words])
         self.process = subprocess.Popen(
             ["qemu-system-x86_64", "-accel", "tcg", "-cpu", "max", "-smp", "1", "-m", str(memory),
              "-display", "none", "-nodefaults", "-serial", "stdio",
@@ -137,8 +150,10 @@ def machine(directory, *words, change=(), **options):
     disk = pathlib.Path(directory) / "disk.img"
     if not disk.exists():
         subprocess.run(["cp", "--sparse=always", IMAGE / "disk.img", disk], check=True)
-    for command in change:
-        subprocess.run(["debugfs", "-w", "-R", command, disk], capture_output=True, check=True)
+    if change:
+        script = disk.with_suffix(".changes")
+        script.write_text("\n".join(change))
+        subprocess.run(["debugfs", "-w", "-f", script, disk], capture_output=True, check=True)
     running = Machine(disk, *words, **options)
     try:
         yield running

@@ -7,4 +7,4 @@ import machines
 
 @pytest.fixture(scope="session", autouse=True)
 def image():
-    return machines.image()
+    machines.image()

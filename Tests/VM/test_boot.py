@@ -1,8 +1,9 @@
-"""What a machine does at boot, by the files that say so."""
+"""What a machine does at boot: by the files that say so, on other hardware, and with next to nothing."""
 
 import re
 import subprocess
 
+from apus import ROOT
 from machines import IMAGE, machine
 
 FILES = {
@@ -15,9 +16,19 @@ LABEL=none /srv/none ext4 nofail 0 2
 nonsense
 """,
     "/etc/sysctl.d/10-test.conf": "net.ipv4.ip_forward = 1\n-net.no.such.setting = 1\n",
-    "/etc/modules-load.d/test.conf": "dummy numdummies=2\nno-such-module\n",
-    "/etc/modprobe.d/test.conf": "options dummy numdummies=3\nblacklist ata_piix\n",
+    # A list overrides modprobe.d, which the kernel's command line overrides as well.
+    "/etc/modules-load.d/test.conf": "dummy numdummies=2\nno-such-module\nloop\nzram\nvsock_loopback\n",
+    "/etc/modprobe.d/test.conf": "options dummy numdummies=3\noptions loop max_loop=2\noptions zram num_devices=3\n"
+                                 "blacklist ata_piix\n",
     "/etc/apus/boot.d/10-first": "#!/bin/sh\necho first >> /run/order\n",
+    # Whoever runs the machine, at its port 5 of vsock(7).
+    "/etc/apus/boot.d/15-host": """#!/usr/bin/perl
+socket(S, 40, 1, 0) && bind(S, pack("SSLLx4", 40, 0, 5, 0xffffffff)) && listen(S, 5) or die "socket: $!";
+exit if fork;
+accept(C, S) or die;
+open(F, ">", "/run/told");
+print F readline(C), readpipe("svstat /service/sshd");
+""",
     "/etc/apus/boot.d/20-second": "#!/bin/sh\necho second >> /run/order\nexit 3\n",
     "/etc/network/interfaces": """
 auto lo eth0
@@ -35,11 +46,11 @@ iface eth0 inet6 static
 }
 
 
-def written(directory):
+def written(directory, files=FILES):
     """Commands of debugfs(8) that put the files onto a disk."""
-    for number, (path, text) in enumerate(FILES.items()):
+    for number, (path, text) in enumerate(files.items()):
         source = directory / f"file{number}"
-        source.write_text(text)
+        source.write_bytes(text if isinstance(text, bytes) else text.encode())
         yield f"rm {path}"
         yield f"mkdir {path.rpartition('/')[0]}"
         yield f"write {source} {path}"
@@ -59,12 +70,14 @@ def test_files_that_say_what_to_do(tmp_path):
     swap = volume(tmp_path / "swap.img", "mkswap")
     disks = ["-drive", f"if=virtio,file={data},format=raw", "-drive", f"if=virtio,file={swap},format=raw"]
     # Errors are noted in the root file system, so it is checked before it is written to, and fsck wants a restart.
-    with machine(tmp_path, "hostname=swift", network="", options=disks, restarts=True,
+    with machine(tmp_path, "hostname=swift", "zram.num_devices=2", "apus.notify=vsock:1:5", network="",
+                 options=disks, restarts=True,
                  change=[*written(tmp_path), "set_super_value state 3"]) as vm:
         vm.wait_login()
         text = vm.ssh("""
             findmnt -n -o SOURCE,OPTIONS /srv/data; findmnt -n -o OPTIONS /srv/bound; cat /proc/swaps
-            cat /proc/sys/net/ipv4/ip_forward; ls /sys/class/net; cat /run/order /etc/resolv.conf
+            cat /proc/sys/net/ipv4/ip_forward; ls /sys/class/net /sys/class/block; until test -s /run/told; do sleep 0.1; done
+            cat /run/told; cat /run/order /etc/resolv.conf
             ip -brief address show eth0; cat /sys/class/net/eth0/mtu; ls -d /sys/module/ata_piix
             dumpe2fs -h /dev/nvme0n1 2> /dev/null | grep state; echo data > /srv/data/file
             poweroff
@@ -74,7 +87,11 @@ def test_files_that_say_what_to_do(tmp_path):
     assert "/dev/vda rw,nosuid,noatime\n" in text
     assert "\nro,noatime\n" in text
     assert re.search(r"^/dev/vdb\s+partition.*\s7$", text, re.M)
-    assert "\n1\n" in text and "dummy2" in text and "\nfirst\nsecond\nnameserver 10.0.2.3\n" in text
+    assert "\n1\n" in text and "\nfirst\nsecond\nnameserver 10.0.2.3\n" in text
+    assert "dummy1\n" in text and "dummy2\n" not in text
+    assert "loop1\n" in text and "loop2\n" not in text
+    assert "zram1\n" in text and "zram2\n" not in text
+    assert "\nREADY=1\n/service/sshd: up (pid " in text
     assert "10.0.2.15/24" in text and "fec0::15/64" in text and "\n1400\n" in text
     assert "/sys/module/ata_piix" not in text
     assert "Filesystem state:         clean" in text
@@ -105,3 +122,59 @@ def test_an_initial_root_in_memory(tmp_path):
         vm.wait_exit()
         vm.assert_clean()
         assert vm.debugfs("cat /root/kept") == b"kept\n"
+
+
+GARBAGE = {
+    "/etc/fstab": b"\x00\xff\xfe\n" + b"x" * 100000 + b"\nproc\nnowhere /srv/garbage nonsense\n\n\x1b[31m \x80\n",
+    "/etc/sysctl.d/10-garbage.conf": b"\xff=\x00\n= = =\n../../etc/passwd = 1\nkernel.hostname\n" + b"." * 70000 + b"=1\n",
+    "/etc/modules": b"\xff\x00\n../../../etc/passwd\n-r loop\n" + b"m" * 70000 + b"\n",
+    "/etc/modprobe.d/garbage.conf": b"options\noptions \xff\nblacklist\n\x00\x00\n",
+    "/etc/network/interfaces": b"iface\nauto\n\xff\xff\niface eth0 inet static\n address 999.1.1.1/99\n gateway x\n"
+                               b"source /etc/network/interfaces\nmapping eth0\n" + b"z" * 70000 + b"\n",
+    "/etc/hostname": b"\x00\xff not-a-name\n",
+    "/etc/apus/boot.d/10-garbage": b"\x00\x01\x02",
+}
+
+
+def test_garbage(tmp_path):
+    """What makes no sense is said, and the machine comes up without it, after a shell where a file system is missing."""
+    change = [*written(tmp_path, GARBAGE), "rm /var/lib/apus/random-seed", "mkdir /var/lib/apus",
+              "mkdir /var/lib/apus/random-seed", "mkdir /etc/sysctl.d/20-directory.conf"]
+    with machine(tmp_path, network="", change=change) as vm:
+        vm.wait_text("/etc/fstab: line 4: unable to mount /srv/garbage: .*; here is a shell")
+        vm.open_shell()
+        vm.type("ip link set eth0 up; ip address add 10.0.2.15/24 dev eth0; exit\n")
+        vm.wait_login()
+        assert "none" in vm.ssh("echo none > /root/none; cat /root/none; poweroff")
+        vm.wait_exit()
+        vm.assert_clean()
+        for line in ["/etc/fstab: line 1 is none of fstab(5)", "/etc/fstab: line 3 is none of fstab(5)",
+                     "/etc/sysctl.d/10-garbage.conf: line 3 sets nothing", "/etc/modules: there is no module",
+                     "/etc/network/interfaces: line 5: ", "unable to read /etc/sysctl.d/20-directory.conf",
+                     "/etc/apus/boot.d/10-garbage"]:
+            assert line in vm.text, vm.text
+
+
+def test_a_machine_without_buses(tmp_path):
+    """Only memory and a serial line, as on the smallest monitors, which end with a machine that restarts."""
+    with machine(tmp_path, "single", "reboot=t", "apus.poweroff=reboot", memory=1024, micro=True,
+                 options=["-initrd", IMAGE / "initramfs"]) as vm:
+        vm.open_shell()
+        vm.type("setsid sh -c 'svwait -t 60 ready /service/sshd; echo here it is > /dev/console; poweroff' & exit\n")
+        vm.wait_exit()
+        assert "here it is\n" in vm.text and "Restarting system" in vm.text
+
+
+def test_nothing_else_there(tmp_path):
+    """One file is a machine, if one without a purpose; it says so, and restarts when it is asked to."""
+    tree = tmp_path / "tree"
+    (tree / "usr/bin").mkdir(parents=True)
+    subprocess.run(["cp", "-L", ROOT / "build/bin/apus", tree / "usr/bin/apus"], check=True)
+    volume(tmp_path / "disk.img", "mke2fs", "-q", "-t", "ext4", "-d", tree)
+    with machine(tmp_path, "init=/usr/bin/apus", network="") as vm:
+        vm.wait_text("unable to read /service: file does not exist; here is a shell")
+        vm.wait_text("there is no shell")
+        vm.monitor("sendkey ctrl-alt-delete")
+        vm.wait_exit()
+        assert "Restarting system" in vm.text
+        vm.assert_clean()

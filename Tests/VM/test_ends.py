@@ -1,8 +1,11 @@
 """What makes a machine go down, and what must not keep it from that."""
 
+import subprocess
+import time
+
 import pytest
 
-from machines import machine
+from machines import IMAGE, machine
 
 STUBBORN = """#!/bin/sh
 trap '' TERM HUP
@@ -86,3 +89,40 @@ def test_at_once(tmp_path, stubborn):
         assert "Restarting system" in vm.text
         vm.assert_clean()
         assert vm.debugfs("cat /root/now") == b"now\n"
+
+
+def test_a_process_that_cannot_be_killed(tmp_path):
+    """A process in the state D holds a file system, and not the machine; what else was written is there."""
+    data = tmp_path / "data.img"
+    with open(data, "wb") as file:
+        file.truncate(16 << 20)
+    subprocess.run(["mke2fs", "-q", "-t", "ext4", data], check=True)
+    with machine(tmp_path, "apus.stop-timeout=4", options=["-drive", f"if=virtio,file={data},format=raw"]) as vm:
+        vm.wait_login()
+        assert vm.ssh("""
+            mkdir /mnt/data; mount /dev/vda /mnt/data; fsfreeze -f /mnt/data
+            setsid sh -c 'echo x > /mnt/data/file' < /dev/null > /dev/null 2>&1 & pid=$!
+            until grep -qs '^State:.D' /proc/$pid/status; do sleep 0.1; done; echo stuck; echo now > /root/now; poweroff
+        """) == "stuck\n"
+        began = time.monotonic()
+        vm.wait_exit()
+        # The stop, a wait for what does not end, and the limit of what follows.
+        assert time.monotonic() - began < 4 + 3 + 20 + 10
+        assert "some processes do not end even when they are killed" in vm.text
+        vm.assert_clean()
+        assert vm.debugfs("cat /root/now") == b"now\n"
+
+
+def test_another_kernel(tmp_path):
+    """kexec(8)'s kernel starts after an orderly stop, without the firmware."""
+    load = """perl -e 'open(K, "<", "/root/vmlinuz") or die;
+        $c = "console=ttyS0 panic=-1 quiet no_timer_check net.ifnames=0 root=/dev/nvme0n1 rootfstype=ext4 "
+            . "hostname=second ip=10.0.2.15::10.0.2.2:255.255.255.0::eth0:off";
+        syscall(320, fileno(K), -1, length($c) + 1, $c, 4) and die "kexec_file_load: $!"' && kill -40 1"""
+    with machine(tmp_path, change=[f"write {IMAGE / 'vmlinuz'} /root/vmlinuz"], restarts=True) as vm:
+        vm.wait_login()
+        vm.ssh(load)
+        vm.wait_text("second login: ")
+        assert vm.ssh("hostname; last -x | grep -c shutdown; poweroff") == "second\n1\n"
+        vm.wait_exit()
+        vm.assert_clean()

@@ -5,8 +5,11 @@ import time
 
 import pytest
 
-from apus import wait_for
 from machines import PATIENCE, machine
+
+
+# One worker has the machine, and runs the tests in their order.
+pytestmark = pytest.mark.xdist_group("life")
 
 
 @pytest.fixture(scope="module")
@@ -102,17 +105,26 @@ def test_a_shutdown_is_announced_and_taken_back(vm):
 
 
 def test_reboot_keeps_what_was_written(vm):
+    """With a full disk too, with which the machine also comes up."""
     idle = subprocess.Popen(vm.ssh_command("echo here; sleep 1000"), stdout=subprocess.PIPE)
     assert idle.stdout.readline() == b"here\n"
-    vm.ssh("echo kept > /root/kept; (date +%s.%N; reboot) > /dev/console")
+    vm.ssh("""
+        echo kept > /root/kept
+        fallocate -l "$(($(stat -f -c '%a * %S' /) - 1000000))" /root/full; cat /dev/zero > /root/rest 2> /dev/null
+        ! head -c 100000 /dev/zero > /root/more 2> /dev/null || exit
+        (sleep 1; date +now:%s.%N; reboot) > /dev/console &
+    """)
+    vm.wait_text(r"now:[\d.]+\n")
     began = time.monotonic()
     idle.wait(PATIENCE)
     # The client learns of the end by its connection's, and does not hang until it times out.
-    assert time.monotonic() - began < 5
+    took = time.monotonic() - began
     vm.wait_text("Restarting system")
     vm.text = ""
     vm.wait_login()
-    assert vm.ssh("cat /root/kept; last -x | grep -c shutdown") == "kept\n1\n"
+    assert vm.ssh("cat /root/kept; df --output=avail / | tail -n 1; last -x | grep -c shutdown;"
+                  " rm /root/full /root/rest /root/more").split() == ["kept", "0", "1"]
+    assert took < 1, took
 
 
 def test_poweroff_keeps_what_was_written(vm):

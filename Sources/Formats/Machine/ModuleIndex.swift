@@ -99,6 +99,22 @@ public struct ModuleRules: Sendable {
         unwanted += list.parts(separatedBy: UInt8(ascii: ",")).map { ModuleIndex.normal($0) }
     }
 
+    /// Adds what a kernel's command line says: `MODULE.PARAMETER=VALUE`, by which the kernel sets those of the modules
+    /// that are built into it.
+    public mutating func add(_ commandLine: KernelCommandLine) {
+        for word in commandLine.words {
+            guard let (module, parameter) = word.name.cut(at: UInt8(ascii: ".")), !module.isEmpty,
+                !parameter.isEmpty
+            else { continue }
+            var text = parameter
+            if let value = word.value {
+                let isParted = value.bytes.contains(UInt8(ascii: " "))
+                text = isParted ? "\(parameter)=\"\(value)\"" : "\(parameter)=\(value)"
+            }
+            options.append((ModuleIndex.normal(module), text))
+        }
+    }
+
     /// The parameters of a module.
     public func parameters(of name: ByteString) -> ByteString {
         ByteString(options.compactMap { $0.name == name ? $0.text : nil }, joinedBy: " ")

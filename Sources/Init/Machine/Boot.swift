@@ -198,6 +198,7 @@ struct Boot: ~Copyable {
             default: return nil
             }
         }
+        messages.warning("there is no shell")
         return nil
     }
 }

@@ -41,6 +41,7 @@ public struct MachineInit {
             switch try boot.perform() {
             case .told(let ending): return ending
             case .ready(let environment):
+                StartNotice(commandLine, services, messages)?.begin()
                 return supervise(configuration(commandLine, services, environment, notices))
             }
         } catch {

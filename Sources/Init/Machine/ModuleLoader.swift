@@ -24,6 +24,7 @@ struct ModuleLoader {
         for path in SmallFiles.configuration("modprobe.d") {
             if let text = SmallFiles.read(path, messages) { rules.add(text) }
         }
+        rules.add(commandLine)
         for list in commandLine.values(of: "modprobe.blacklist") { rules.forbid(list) }
     }
 

@@ -57,17 +57,27 @@ struct SystemMounts {
     private func perform(_ plan: Plan) {
         do throws(SystemError) {
             if try isMounted(plan) { return }
-            do throws(SystemError) {
-                try makeDirectory(plan.target, permissions: plan.permissions)
-            } catch {
-                if error.errno != .exists && error.errno != .readOnly { throw error }
-            }
+            try makePlace(plan)
             try mount(
                 plan.type, on: plan.target, type: plan.type, flags: plan.flags.rawValue,
                 data: plan.data)
         } catch {
             if plan.mayFail { return }
             messages.warning("unable to mount \(plan.target)", error.errno)
+        }
+    }
+
+    private func makePlace(_ plan: Plan) throws(SystemError) {
+        if try exists(plan.target) { return }
+        do throws(SystemError) {
+            try makeDirectory(plan.target, permissions: plan.permissions)
+        } catch {
+            guard error.errno == .readOnly else { throw error }
+            // A root file system without the places that every machine needs gets them all the same.
+            let flags = MountOptions.Flags.remount
+            try mount("", on: "/", flags: flags.rawValue)
+            try makeDirectory(plan.target, permissions: plan.permissions)
+            try mount("", on: "/", flags: flags.union(.readOnly).rawValue)
         }
     }
 

@@ -107,6 +107,13 @@ struct MachineFileTests {
         #expect(rules.unwanted == ["snd_pcm", "a_b", "c"])
         #expect(rules.parameters(of: "loop") == "max_loop=8 x=1 y")
         #expect(rules.parameters(of: "x") == "")
+        rules.add(
+            KernelCommandLine(
+                Array("loop.x=2 snd-pcm.flag snd_pcm.name=\"a b\" .y=1 z. quiet w=a.b".utf8)))
+        #expect(rules.parameters(of: "loop") == "max_loop=8 x=1 y x=2")
+        #expect(rules.parameters(of: "snd_pcm") == "flag name=\"a b\"")
+        #expect(rules.parameters(of: "w") == "")
+        #expect(rules.parameters(of: "") == "")
     }
 
     @Test("a request on /run/initctl")
