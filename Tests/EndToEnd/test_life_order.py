@@ -320,8 +320,9 @@ class TestDownWithDependents:
         wait_for(lambda: set(events(tree)[started + 2:]) == {"stop db", "stop cron"}, "the bundle's")
 
     def test_one_that_stays_keeps_what_it_needs(self, tree):
-        lay(tree / "stubborn", "trap '' TERM; exec sleep 1000", settings="needs db\nstop-timeout never\n")
+        lay(tree / "stubborn", "trap '' TERM; echo > deaf; exec sleep 1000", settings="needs db\nstop-timeout never\n")
         pid = wait_up(tree / "stubborn")
+        wait_for(lambda: lines(tree / "stubborn/deaf"), "its deafness")
         result = run("svc", "-d", "--dependents", "--wait=300ms", tree / "db")
         assert result.returncode == 99
         assert f"timed out waiting for {tree}/stubborn".encode() in result.stderr

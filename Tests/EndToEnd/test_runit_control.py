@@ -75,6 +75,7 @@ class TestControl:
         control(service, _t="#!/bin/sh\nkill -USR1 $(cat pid)\n")
         with svscan(service):
             wait_for(lambda: lines(service / "got"), "the service")
+            wait_up(service)
             assert run("sv", "down", service).returncode == 0
             wait_down(service)
         assert lines(service / "got") == ["UP", "USR1"]
