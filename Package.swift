@@ -76,7 +76,9 @@ let package = Package(
         library(
             "Confinement",
             ["Bytes", "Commands", "Formats", "Linux", "CCap", "CJansson", "CSeccomp"]),
-        library("Init", ["Bytes", "Commands", "Formats", "Linux", "Services", "Supervision"]),
+        library(
+            "Init",
+            ["Bytes", "Commands", "Formats", "Linux", "ServiceFiles", "Services", "Supervision"]),
         library(
             "Programs",
             [

@@ -45,7 +45,7 @@ extension Conductor {
     }
 
     /// The name by which others know a service: its entry's, as last seen.
-    private func orderName(of id: ServiceID) -> ByteString {
+    func orderName(of id: ServiceID) -> ByteString {
         guard case .main(let pair) = services[id.index]?.standing else { return "" }
         return pairs[pair.index]?.path ?? ""
     }
@@ -123,7 +123,7 @@ extension Conductor {
         return [.writeStatus(id, (services[id.index] ?? service).status(texts[id] ?? ""))]
     }
 
-    private func isScanSettled(at now: Moment) -> Bool {
+    func isScanSettled(at now: Moment) -> Bool {
         let inUse = namesInUse()
         return !pairs.places.contains { pair in
             guard let pair, pair.isPresent else { return false }
@@ -175,6 +175,7 @@ extension Conductor {
 
     /// Whether all that must come first is there.
     private func isFree(_ id: ServiceID) -> Bool {
+        if services[id.index]?.standing == .command { return false }
         guard let graph = order.graph else { return true }
         if definitions[id]?.kind == .bundle { return false }
         if graph.isBroken(orderName(of: id)) { return false }
