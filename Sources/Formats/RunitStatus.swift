@@ -48,6 +48,17 @@ public struct RunitStatus: Equatable, Sendable {
     /// Whether there is a process.
     public var hasProcess: Bool { record.pid != 0 }
 
+    /// What runsv writes into `supervise/stat`, without the newline.
+    public var words: ByteString {
+        var words: ByteString = state == .finish ? "finish" : hasProcess ? "run" : "down"
+        if record.isPaused { words.append(", paused" as ByteString) }
+        if wasTerminated { words.append(", got TERM" as ByteString) }
+        if hasProcess && record.want != StatusRecord.wantsUp {
+            words.append(", want down" as ByteString)
+        }
+        return words
+    }
+
     /// What sv prints of it, from the state's word to the last remark; `name` is whose it is, and `now` the time.
     public func line(_ name: ByteString, isNormallyUp: Bool, at now: TAI64N) -> ByteString {
         var line = ByteString()

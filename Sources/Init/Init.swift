@@ -30,6 +30,7 @@ public struct Init {
     private static let stopReserve: UInt64 = 1000
 
     private let supervisor: Supervisor
+    private let overlay: Overlay?
 
     /// Holds signals back until an instance takes them: to be called before anything else, since a signal to
     /// process 1 is lost until then, and one to another process fatal.
@@ -37,9 +38,17 @@ public struct Init {
 
     /// Takes the signals and, if this is not process 1, its descendants' orphans.
     public init(_ options: Options, environment: Environment, messages: Messages) throws(Failure) {
+        overlay =
+            options.servicesAreExplicit
+            ? nil : Overlay(environment, alsoFrom: options.services, messages)
+        var options = options
+        if overlay != nil {
+            options.services = OverlayFiles.scanDirectory
+            options.servicesAreExplicit = true
+        }
         do throws(SystemError) {
             supervisor = try Supervisor(
-                Init.configuration(options, environment), messages: messages)
+                Init.configuration(options, environment, overlay), messages: messages)
         } catch {
             throw error.explained("unable to set up \(error.call)")
         }
@@ -50,16 +59,20 @@ public struct Init {
         }
     }
 
-    private static func configuration(_ options: Options, _ environment: Environment)
-        -> Supervisor.Configuration
-    {
+    private static func configuration(
+        _ options: Options, _ environment: Environment, _ overlay: Overlay?
+    ) -> Supervisor.Configuration {
+        let environment = overlay?.environment ?? environment
+        // Others get a quarter of what is kept.
+        let reserve = overlay?.killGrace.map { $0 * 4 } ?? min(stopReserve, options.stopLimit / 4)
+        let least = overlay?.killGrace == nil ? 0 : reserve
         let hasServices =
             options.servicesAreExplicit || options.command.isEmpty || isThere(options.services)
         let hasCommand = !options.command.isEmpty
         var configuration = Supervisor.Configuration(
             Conductor.Configuration(
-                stopLimit: options.stopLimit * 1_000_000,
-                stopReserve: min(stopReserve, options.stopLimit / 4) * 1_000_000,
+                stopLimit: (options.stopLimit + least) * 1_000_000,
+                stopReserve: reserve * 1_000_000,
                 reachesOthers: true),
             environment: environment,
             meaning: { SignalPolicy.events(of: $0, hasCommand: hasCommand) })
@@ -67,6 +80,8 @@ public struct Init {
         if hasCommand {
             configuration.command = Invocation(command: options.command, environment: environment)
         }
+        configuration.conductor.commandWaits = overlay != nil
+        configuration.conductor.commandPatience = overlay?.commandPatience.map { $0 * 1_000_000 }
         configuration.newSession = true
         configuration.nullInput = true
         configuration.signals = signals
@@ -79,7 +94,10 @@ public struct Init {
 
     /// Runs until everything has been stopped; returns the exit code.
     public func run() -> Int32 {
-        do throws(SystemError) { return try supervisor.run().exitCode } catch {
+        do throws(SystemError) {
+            let code = try supervisor.run().exitCode
+            return overlay?.exitCode(or: code) ?? code
+        } catch {
             supervisor.messages.warning(
                 "unable to \(error.call), only reaping from here on", error.errno)
             return ReapOnly(supervisor.messages).run()

@@ -120,5 +120,7 @@ struct Program: Sendable {
             tcpserver),
         Program("telinit", "change the runlevel", telinit),
         Program("who@", "show who is on a host", whoAt),
+        Program(
+            stage: "with-contenv", "run a program with the container's environment", withContenv),
     ]
 }

@@ -20,7 +20,8 @@ func runsv(_ call: Call) throws(Failure) -> Outcome {
         logger = try startLogger(directory, call, name, messages)
     } catch { return fail(messages, error.explained("unable to start the logger's supervisor")) }
     do throws(Failure) {
-        let outcome = try supervise(call, only(directory), scanDirectory: nil, as: name)
+        let outcome = try supervise(
+            call, only(directory), scanDirectory: nil, as: name, asRunit: true)
         if let logger { end(logger, messages) }
         return outcome
     } catch {
@@ -69,7 +70,7 @@ private let leave = Signal.user1
 private func superviseLogger(_ path: ByteString, _ call: Call, _ name: ByteString) -> Int32 {
     do throws(Failure) {
         let outcome = try supervise(
-            call, only(path), scanDirectory: nil, as: name,
+            call, only(path), scanDirectory: nil, as: name, asRunit: true,
             // What is supervised alone is the first of its kind.
             meaning: { $0 == leave ? [.commanded(ServiceID(0), .exit)] : [] })
         if case .exit(let code) = outcome { return code }

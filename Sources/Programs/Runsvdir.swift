@@ -49,7 +49,7 @@ private struct ScanJob {
         do throws(Failure) {
             let outcome = try Programs.supervise(
                 call, svscanStop, scanDirectory: directory, as: messages.program,
-                newSession: newSession, meaning: ScanJob.events)
+                asRunit: true, newSession: newSession, meaning: ScanJob.events)
             if case .exit(let code) = outcome { return code }
             return 0
         } catch {

@@ -22,13 +22,14 @@ let svscanStop = Conductor.Configuration(
 /// by SIGQUIT without their services; other signals that nobody would send do no harm.
 func supervise(
     _ call: Call, _ conductor: Conductor.Configuration, scanDirectory: ByteString?,
-    as name: ByteString? = nil, newSession: Bool = false,
+    as name: ByteString? = nil, asRunit: Bool = false, newSession: Bool = false,
     meaning: @escaping (Signal) -> [Event] = svscanEvents
 ) throws(Failure) -> Outcome {
     let left = SignalSet(.quit, .terminalStop, .terminalInput, .terminalOutput).union(.faults)
     var configuration = Supervisor.Configuration(
         conductor, environment: call.environment, meaning: meaning)
     configuration.newSession = newSession
+    configuration.writesFilesOfRunit = asRunit
     configuration.scanDirectory = scanDirectory
     configuration.signals = SignalSet.all.subtracting(left)
     let supervisor: Supervisor

@@ -65,6 +65,14 @@ public struct ServiceDirectory: ~Copyable {
         }
     }
 
+    /// Replaces a file besides; see `SuperviseDirectory.replace`.
+    public func replace(_ file: ByteString, with content: ByteString) throws(SystemError) {
+        switch files {
+        case .some(let files): try files.locked.supervise.replace(file, with: content)
+        case .none: break
+        }
+    }
+
     private static func openFiles(
         _ name: ByteString, _ fallback: Fallback, in service: Directory
     ) throws(Failure) -> ControlFiles? {

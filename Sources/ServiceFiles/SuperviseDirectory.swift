@@ -122,6 +122,19 @@ extension SuperviseDirectory {
         try writeNew(status, .status, service)
     }
 
+    /// Replaces another file at once, such as those that only runit has.
+    public borrowing func replace(_ name: ByteString, with content: ByteString) throws(SystemError)
+    {
+        let new: ByteString = "\(name).new"
+        do throws(SystemError) { try removeFile(new, in: directory) } catch {
+            if error.errno != .noEntry { throw error }
+        }
+        let file = try openFile(new, .createNew, in: directory)
+        try writeAll(file.number, Array(content.bytes))
+        try file.close()
+        try rename(new, to: name, in: directory)
+    }
+
     private borrowing func writeNew(
         _ status: StatusRecord, _ file: File, _ service: ByteString
     ) throws(Failure) {

@@ -55,7 +55,7 @@ extension Conductor {
     }
 
     /// The name by which others know a service: its entry's, as last seen.
-    private func orderName(of id: ServiceID) -> ByteString {
+    func orderName(of id: ServiceID) -> ByteString {
         guard case .main(let pair) = services[id.index]?.standing else { return "" }
         return pairs[pair.index]?.path ?? ""
     }
@@ -161,7 +161,7 @@ extension Conductor {
         return [.writeStatus(id, (services[id.index] ?? service).status(texts[id] ?? ""))]
     }
 
-    private func isScanSettled(at now: Moment) -> Bool {
+    func isScanSettled(at now: Moment) -> Bool {
         var inUse: Set<ByteString>?
         for index in pairs.indices where pairs.places[index]?.isPresent == true {
             if pairs.places[index]?.isBeingCompleted == true { return false }
@@ -220,6 +220,7 @@ extension Conductor {
 
     /// Whether all that must come first is there.
     private func isFree(_ id: ServiceID) -> Bool {
+        if services[id.index]?.standing == .command { return false }
         guard let graph = order.graph else { return true }
         if definitions[id]?.kind == .bundle { return false }
         if graph.isBroken(orderName(of: id)) { return false }

@@ -69,6 +69,7 @@ extension Conductor {
         writer.write(hasChildren)
         writer.write(hasKilled)
         writer.write(commandCode) { $0.write($1) }
+        writer.write(commandDue) { $0.write($1) }
         writer.write(isOver)
     }
 
@@ -115,6 +116,7 @@ extension Conductor {
         hasChildren = try reader.flag()
         hasKilled = try reader.flag()
         commandCode = try reader.optional { (reader) throws(SnapshotError) in try reader.number() }
+        commandDue = try reader.optional { (reader) throws(SnapshotError) in try reader.number() }
         isOver = try reader.flag()
         try connect()
         if isStale { order.isStale = true } else { remakeOrder() }
@@ -154,6 +156,8 @@ extension Conductor.Configuration {
         writer.write(stopLimit)
         writer.write(stopReserve)
         writer.write(reachesOthers)
+        writer.write(commandWaits)
+        writer.write(commandPatience) { $0.write($1) }
     }
 
     fileprivate init(from reader: inout SnapshotReader) throws(SnapshotError) {
@@ -164,6 +168,8 @@ extension Conductor.Configuration {
             single: single, hasScanDirectory: hasScanDirectory, command: command,
             stopLimit: try reader.number(), stopReserve: try reader.number(),
             reachesOthers: try reader.flag())
+        commandWaits = try reader.flag()
+        commandPatience = try reader.limit()
         guard max(stopLimit, stopReserve) <= StopPlan.longest else { throw .damaged }
     }
 }

@@ -38,8 +38,9 @@ extension Conductor {
         case .command:
             let pid = service.machine.pid
             if pid != 0 { return [.signal(pid: pid, signal), .signal(pid: pid, .continue)] }
-            // It has not been started yet, and is not any more.
-            commandCode = 128 + signal.rawValue
+            // It has not been started yet, and is not any more. What it waited for may be why.
+            let cause = configuration.commandWaits ? essentialCode : nil
+            commandCode = cause ?? 128 + signal.rawValue
             return remove(id, at: now)
         case .main where order.concerns(id): return []
         case .single, .main: return dismiss(id, at: now)

@@ -24,6 +24,10 @@ public struct Conductor: Equatable, Sendable {
         public var stopReserve: UInt64
         /// Whether a stop reaches other processes too, and waits for all children.
         public var reachesOthers: Bool
+        /// Whether the main command is started when all services are up, or will not be.
+        public var commandWaits = false
+        /// For how many nanoseconds it waits; nil for ever.
+        public var commandPatience: UInt64?
 
         /// A configuration of these parts.
         public init(
@@ -68,6 +72,8 @@ public struct Conductor: Equatable, Sendable {
     var hasKilled = false
     /// How the main command ended, in the shell's terms, once it has.
     var commandCode: Int32?
+    /// When the main command is started though services are not up yet.
+    var commandDue: UInt64?
     /// Whether the end has been given out.
     var isOver = false
 
@@ -86,7 +92,7 @@ public struct Conductor: Equatable, Sendable {
     }
 
     private mutating func goOn(at now: Moment) -> [Action] {
-        let actions = releaseBlocked(at: now)
+        let actions = releaseBlocked(at: now) + releaseCommand(at: now)
         // Something essential may have failed.
         if stop != nil {
             order.ignoreChanges()
@@ -142,6 +148,8 @@ public struct Conductor: Equatable, Sendable {
         if let program = configuration.command {
             var service = Service(name: program, standing: .command, at: now)
             service.machine = ServiceMachine(wish: .none)
+            service.machine.isOrdered = configuration.commandWaits
+            commandDue = configuration.commandPatience.map { now.nanoseconds + $0 }
             actions += tell(add(service), .begin, at: now)
         }
         return actions
@@ -185,6 +193,7 @@ public struct Conductor: Equatable, Sendable {
         for index in services.indices {
             if let due = services.places[index]?.machine.deadline { first = min(first ?? due, due) }
         }
+        if stop == nil, let due = commandDue { first = min(first ?? due, due) }
         for queue in companions.values {
             if let due = queue.deadline { first = min(first ?? due, due) }
         }

@@ -168,7 +168,7 @@ extension SnapshotReader {
         return time
     }
 
-    fileprivate mutating func limit() throws(SnapshotError) -> UInt64? {
+    mutating func limit() throws(SnapshotError) -> UInt64? {
         try optional { (reader) throws(SnapshotError) in try reader.time() }
     }
 }

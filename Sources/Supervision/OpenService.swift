@@ -5,6 +5,15 @@ import Linux
 import ServiceFiles
 import Services
 
+extension Invocation {
+    /// Whether the program is where it is looked for.
+    fileprivate var isThere: Bool {
+        candidates.contains { path in
+            do throws(SystemError) { return try exists(path) } catch { return false }
+        }
+    }
+}
+
 /// A supervised service's directory with the files of its `supervise`, and what was last written there.
 final class OpenService {
     /// Its name in messages.
@@ -85,11 +94,18 @@ final class OpenService {
             try extras.prepare(launch, name, &setup)
         }
         do throws(SystemError) {
-            return PreparedProgram(
-                try launch.invocation(name: name, in: Directory(directory.place), environment))
+            let invocation = try launch.invocation(
+                name: name, in: Directory(directory.place), environment)
+            if invocation.program != CommandLine.interpreter || invocation.isThere {
+                return PreparedProgram(invocation)
+            }
         } catch {
             throw Failure("unable to read \(name)/\(error.subject)", error.errno)
         }
+        let file: ByteString = launch.role == .undo ? "down" : "up"
+        throw Failure(
+            "unable to run \(name)/\(file): it is a script of execline, and there is no execlineb",
+            .noEntry)
     }
 
     /// Opens the sockets that it is started by, and returns their numbers, which stay this object's; none where that fails.
@@ -108,7 +124,7 @@ final class OpenService {
 
     /// Writes the status file, unless that would not change it. A failure is a warning, and the same failure
     /// only one. The first time, svok is told afterwards that the service is supervised.
-    func write(_ status: StatusRecord, _ messages: Messages) {
+    func write(_ status: StatusRecord, asRunit: Bool, _ messages: Messages) {
         let checksum = OpenService.checksum(status)
         if directory.control == nil || checksum == written { return }
         do throws(Failure) {
@@ -118,6 +134,7 @@ final class OpenService {
                 try directory.writeFirst(status, name: name)
             }
             written = checksum
+            if asRunit { try writeFilesOfRunit(status) }
             trouble = Errno(0)
         } catch {
             let errno = error.errno ?? Errno(0)
@@ -125,6 +142,18 @@ final class OpenService {
             trouble = errno
         }
         announce(messages)
+    }
+
+    /// The process and the state, in words.
+    private func writeFilesOfRunit(_ status: StatusRecord) throws(Failure) {
+        guard let runit = RunitStatus(status.bytes) else { return }
+        do throws(SystemError) {
+            let pid: ByteString = runit.hasProcess ? "\(status.pid)\n" : ""
+            try directory.replace("pid", with: pid)
+            try directory.replace("stat", with: "\(runit.words)\n")
+        } catch {
+            throw error.explained("unable to write \(name)/supervise/\(error.subject)")
+        }
     }
 
     /// FNV-1a. Two states in a row that differ and have the same one are not to be expected in the age of the world.

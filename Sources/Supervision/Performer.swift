@@ -58,7 +58,9 @@ final class Performer {
             prober.begin(id, pid, readiness, directory: service(id)?.directoryNumber ?? -1)
         case .signal(let pid, let signal, let reach): send(signal, to: pid, reach)
         case .killRest(let id, let pid, let reach): killRest(id, pid, reach)
-        case .writeStatus(let id, let status): service(id)?.write(status, messages)
+        case .writeStatus(let id, let status):
+            service(id)?.write(
+                status, asRunit: configuration.writesFilesOfRunit, messages)
         case .signalOthers(let signals, let spared): signalOthers(signals, sparing: spared)
         case .say(let remark): say(remark)
         case .closeHeld(let id): service(id)?.extras?.held.closeAll()

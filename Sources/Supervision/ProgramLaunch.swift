@@ -74,7 +74,10 @@ extension Launch {
         } catch {
             if error.errno != .accessDenied { return nil }
         }
-        return CommandLine.words(try contents(of: name, limit: 1 << 16, in: directory))
+        let words = CommandLine.words(try contents(of: name, limit: 1 << 16, in: directory))
+        // Blocks are execline's; without them there is nothing that an exec of the words would not do.
+        if words.contains("{") { return [CommandLine.interpreter, "-P", file] }
+        return words.isEmpty ? ["true"] : words
     }
 }
 
@@ -106,6 +109,9 @@ extension Companion {
 
 /// A command line in a file: words, with double quotes and backslashes, and comments from `#` to the end of a line.
 enum CommandLine {
+    /// execline's, for what is more than a command line.
+    static let interpreter: ByteString = "execlineb"
+
     static func words(_ text: [UInt8]) -> [ByteString] {
         var words: [ByteString] = []
         var word: [UInt8]?

@@ -21,6 +21,8 @@ public final class Supervisor {
         public var newSession = false
         /// Whether services read nothing, instead of what this process would read.
         public var nullInput = false
+        /// Whether `supervise/pid` and `supervise/stat` are written, which only runit has.
+        public var writesFilesOfRunit = false
         /// The signals to take instead of suffering them. SIGCHLD is always one.
         public var signals = Configuration.allSignals
         /// What a signal that was taken means.

@@ -51,6 +51,27 @@ class TestRunsv:
             assert process.wait(10) == 0
         assert svstat(path) == "supervise not running"
 
+    def test_pid_and_stat(self, tmp_path):
+        path = lay(tmp_path / "web", log="exec cat > /dev/null")
+
+        def told(place=path):
+            return [(place / "supervise" / name).read_text() for name in ("pid", "stat")]
+        with supervisor("runsv", path):
+            pid = wait_run(path)
+            assert told() == [f"{pid}\n", "run\n"]
+            assert told(path / "log") == [f"{wait_run(path / 'log')}\n", "run\n"]
+            run("sv", "pause", path)
+            wait_for(lambda: told()[1] == "run, paused\n", "paused")
+            run("sv", "down", path)
+            wait_down(path)
+            assert told() == ["", "down\n"]
+
+    def test_supervise_has_no_pid_and_stat(self, tmp_path):
+        path = lay(tmp_path / "web")
+        with supervisor("supervise", path):
+            wait_run(path)
+            assert sorted(os.listdir(path / "supervise")) == ["control", "lock", "ok", "status"]
+
     def test_a_file_down_keeps_it_down(self, tmp_path):
         path = lay(tmp_path / "web", down=True)
         with supervisor("runsv", path):

@@ -120,9 +120,10 @@ MISTAKES = {
                       ["web/contents:1: unknown service nobody"]),
     "s6-rc pipeline": (dict(type="longrun\n", producer_for="other\n"),
                        ["web/producer-for: no pipe is made: put the reader into log/"]),
-    "s6-rc command line": (dict(type="oneshot\n", up="/etc/setup\n", script=None), ["web/up: not executable"]),
-    "s6-rc undoing": (dict(type="oneshot\n", down="rm -f x\n"),
-                      ["web/down: not executable, so that nothing is undone"]),
+    "one-shot that is no program": (dict(settings="type oneshot\n", up="/etc/setup\n", script=None),
+                                    ["web/up: not executable"]),
+    "undoing that is no program": (dict(settings="type oneshot\n", down="rm -f x\n"),
+                                   ["web/down: not executable, so that nothing is undone"]),
     "no run": (dict(script=None, settings=""), ["web/run: file does not exist"]),
     "no interpreter": (dict(script="#!/bin/nosuch -x\n"), ["web/run: its interpreter /bin/nosuch: file does not exist"]),
     "interpreter that is none": (dict(script="#!/etc/passwd\n"), ["web/run: its interpreter /etc/passwd: access denied"]),
@@ -153,6 +154,10 @@ def test_each_kind_of_mistake(scan, name):
 
 
 class TestFiles:
+    def test_command_lines_of_s6_rc(self, scan):
+        lay(scan / "web", type="oneshot\n", up="/etc/setup\n", down="rm -f x\n", script=None)
+        assert found(scan) == []
+
     def test_run_that_is_not_executable(self, scan):
         (lay(scan / "web") / "run").chmod(0o644)
         assert found(scan) == ["web/run: not executable"]
@@ -400,4 +405,4 @@ class TestDocuments:
         source = (ROOT / "Sources/ServiceFiles/Definitions/DefinitionFile.swift").read_text()
         words = re.search(r'WordList\(\s+"""(.*?)"""', source, re.S)[1].replace("\\", "").split()
         named = {name for line in re.findall(r"^\.It Pa (.*)", page, re.M) for name in line.split(" , ")}
-        assert set(words) - {"settings"} == named - {"log", "supervise"}
+        assert set(words) - {"settings"} == named - {"log", "supervise", "check"}

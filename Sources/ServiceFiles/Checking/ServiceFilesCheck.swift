@@ -23,12 +23,13 @@ struct ServiceFilesCheck {
         let programs = reader.definition.programs
         if programs.contains(.finish) && !isLogger { checkProgram("finish") }
         for (program, name) in [
-            (.start, "start"), (.stop, "stop"), (.notify, "notify"), (.down, "down"),
+            (.start, "start"), (.stop, "stop"), (.notify, "notify"),
         ]
             as [(ServiceDefinition.Programs, ByteString)] where programs.contains(program)
         {
             checkProgram(name)
         }
+        if programs.contains(.down) { checkCommand("down") }
         if programs.contains(.control) { checkControl() }
         if reader.contains(.settings) { checkAccess("settings") }
         checkEnvironment()
@@ -39,7 +40,7 @@ struct ServiceFilesCheck {
     private mutating func checkMain() {
         switch reader.definition.kind {
         case .bundle: return
-        case .oneshot where reader.contains(.up): checkProgram("up")
+        case .oneshot where reader.contains(.up): checkCommand("up")
         case .oneshot, .longrun:
             if reader.contains(.run) {
                 checkProgram("run")
@@ -52,6 +53,18 @@ struct ServiceFilesCheck {
     private mutating func checkProgram(_ name: ByteString) {
         if let obstacle = executionObstacle(name, in: reader.place) { complain(name, obstacle) }
         checkAccess(name)
+    }
+
+    /// What a one-shot does or undoes: s6-rc's is a command line unless it can be executed.
+    private mutating func checkCommand(_ name: ByteString) {
+        do throws(SystemError) {
+            if reader.contains(.type), try !status(of: name, in: reader.place).isProgram {
+                return checkAccess(name)
+            }
+        } catch {
+            // It is said below.
+        }
+        checkProgram(name)
     }
 
     /// runit asks those of its programs that can be executed.

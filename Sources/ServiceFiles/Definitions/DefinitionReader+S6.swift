@@ -64,7 +64,7 @@ struct TimeLimit {
 }
 
 /// Without the blanks at either end.
-func trimmed(_ line: ArraySlice<UInt8>) -> ArraySlice<UInt8> {
+public func trimmed(_ line: ArraySlice<UInt8>) -> ArraySlice<UInt8> {
     let blanks: [UInt8] = [UInt8(ascii: " "), UInt8(ascii: "\t"), UInt8(ascii: "\r")]
     var line = line.drop { blanks.contains($0) }
     while let last = line.last, blanks.contains(last) { line.removeLast() }

@@ -159,7 +159,8 @@ public final class DefinitionReader {
         guard files.contains(.down), let status = status(of: .down) else { return }
         isDown = status.size == 0
         if isDown { return }
-        if status.isProgram {
+        // s6-rc's is a command line.
+        if status.isProgram || files.contains(.type) {
             programs.insert(.down)
         } else {
             complain(.down, 0, "not executable, so that nothing is undone")
