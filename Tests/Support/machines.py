@@ -87,7 +87,7 @@ class Machine:
         assert len(re.findall(pattern, self.text)) >= times, self.text[-3000:]
 
     def wait_login(self, times=1):
-        self.wait_text(r"\w+ login: ", times)
+        self.wait_text(" login: ", times)
 
     def type(self, text):
         self.process.stdin.write(text.encode())

@@ -127,10 +127,10 @@ def test_an_initial_root_in_memory(tmp_path):
 GARBAGE = {
     "/etc/fstab": b"\x00\xff\xfe\n" + b"x" * 100000 + b"\nproc\nnowhere /srv/garbage nonsense\n\n\x1b[31m \x80\n",
     "/etc/sysctl.d/10-garbage.conf": b"\xff=\x00\n= = =\n../../etc/passwd = 1\nkernel.hostname\n" + b"." * 70000 + b"=1\n",
-    "/etc/modules": b"\xff\x00\n../../../etc/passwd\n-r loop\n" + b"m" * 70000 + b"\n",
+    "/etc/modules": b"\xff\x00\n../../../etc/passwd\n-r loop\n" + b"m" * 200 + b"\n",
     "/etc/modprobe.d/garbage.conf": b"options\noptions \xff\nblacklist\n\x00\x00\n",
     "/etc/network/interfaces": b"iface\nauto\n\xff\xff\niface eth0 inet static\n address 999.1.1.1/99\n gateway x\n"
-                               b"source /etc/network/interfaces\nmapping eth0\n" + b"z" * 70000 + b"\n",
+                               b"source /etc/network/interfaces\nmapping eth0\n" + b"z" * 200 + b"\n",
     "/etc/hostname": b"\x00\xff not-a-name\n",
     "/etc/apus/boot.d/10-garbage": b"\x00\x01\x02",
 }
