@@ -87,7 +87,7 @@ class Machine:
         assert len(re.findall(pattern, self.text)) >= times, self.text[-3000:]
 
     def wait_login(self, times=1):
-        self.wait_text(r"\w+ login: ", times)
+        self.wait_text(" login: ", times)
 
     def type(self, text):
         self.process.stdin.write(text.encode())
@@ -116,14 +116,21 @@ class Machine:
 
     def ssh(self, command, status=0):
         """Runs a shell command in the machine, which must end with the status given; its output."""
+        return self._ssh(command, [status])
+
+    def ssh_last(self, command):
+        """The same for a command that takes the machine down, which may end the connection before its status is told."""
+        return self._ssh(command, [0, 255])
+
+    def _ssh(self, command, statuses):
         def attempt():
-            result = subprocess.run(self.ssh_command(command), capture_output=True, timeout=PATIENCE,
-                                    text=True, stdin=subprocess.DEVNULL)
-            # 255 is ssh's own: not reached yet.
-            return result if result.returncode != 255 or status == 255 else None
+            result = subprocess.run(self.ssh_command(f"echo reached; {command}"), capture_output=True,
+                                    timeout=PATIENCE, text=True, stdin=subprocess.DEVNULL)
+            # Only what was not reached is tried again.
+            return result if result.stdout.startswith("reached\n") or self.process.poll() is not None else None
         result = wait_for(attempt, "a login over ssh", PATIENCE)
-        assert result.returncode == status, (command, result)
-        return result.stdout
+        assert result.returncode in statuses, (command, result, self.text[-3000:])
+        return result.stdout.removeprefix("reached\n")
 
     def wait_exit(self):
         """Waits until the machine has ended by itself."""

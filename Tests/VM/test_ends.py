@@ -68,7 +68,7 @@ def test_requests_of_sysvinit(tmp_path):
     """A record on /run/initctl asks for runlevel 6; one that is none, and another runlevel, change nothing."""
     with machine(tmp_path) as vm:
         vm.wait_login()
-        assert vm.ssh(r"""
+        assert vm.ssh_last(r"""
             record() {
                 { printf '\151\031\011\003\001\000\000\000%s\000\000\000' "$1"; head -c 372 /dev/zero; } > /tmp/record
                 cat /tmp/record > /run/initctl
@@ -84,7 +84,7 @@ def test_at_once(tmp_path, stubborn):
     """systemd's signal for a reboot now waits for no service, and loses nothing all the same."""
     with machine(tmp_path, change=stubborn) as vm:
         vm.wait_login()
-        vm.ssh("until test -e /run/stubborn; do sleep 0.1; done; echo now > /root/now; kill -49 1")
+        vm.ssh_last("until test -e /run/stubborn; do sleep 0.1; done; echo now > /root/now; kill -49 1")
         vm.wait_exit()
         assert "Restarting system" in vm.text
         vm.assert_clean()
@@ -99,7 +99,7 @@ def test_a_process_that_cannot_be_killed(tmp_path):
     subprocess.run(["mke2fs", "-q", "-t", "ext4", data], check=True)
     with machine(tmp_path, "apus.stop-timeout=4", options=["-drive", f"if=virtio,file={data},format=raw"]) as vm:
         vm.wait_login()
-        assert vm.ssh("""
+        assert vm.ssh_last("""
             mkdir /mnt/data; mount /dev/vda /mnt/data; fsfreeze -f /mnt/data
             setsid sh -c 'echo x > /mnt/data/file' < /dev/null > /dev/null 2>&1 & pid=$!
             until grep -qs '^State:.D' /proc/$pid/status; do sleep 0.1; done; echo stuck; echo now > /root/now; poweroff
@@ -121,8 +121,8 @@ def test_another_kernel(tmp_path):
         syscall(320, fileno(K), -1, length($c) + 1, $c, 4) and die "kexec_file_load: $!"' && kill -40 1"""
     with machine(tmp_path, change=[f"write {IMAGE / 'vmlinuz'} /root/vmlinuz"], restarts=True) as vm:
         vm.wait_login()
-        vm.ssh(load)
+        vm.ssh_last(load)
         vm.wait_text("second login: ")
-        assert vm.ssh("hostname; last -x | grep -c shutdown; poweroff") == "second\n1\n"
+        assert vm.ssh_last("hostname; last -x | grep -c shutdown; poweroff") == "second\n1\n"
         vm.wait_exit()
         vm.assert_clean()

@@ -108,11 +108,11 @@ def test_reboot_keeps_what_was_written(vm):
     """With a full disk too, with which the machine also comes up."""
     idle = subprocess.Popen(vm.ssh_command("echo here; sleep 1000"), stdout=subprocess.PIPE)
     assert idle.stdout.readline() == b"here\n"
-    vm.ssh("""
+    vm.ssh_last("""
         echo kept > /root/kept
         fallocate -l "$(($(stat -f -c '%a * %S' /) - 1000000))" /root/full; cat /dev/zero > /root/rest 2> /dev/null
         ! head -c 100000 /dev/zero > /root/more 2> /dev/null || exit
-        (sleep 1; date +now:%s.%N; reboot) > /dev/console &
+        (sleep 1; date +now:%s.%N; reboot) > /dev/console 2>&1 < /dev/null &
     """)
     vm.wait_text(r"now:[\d.]+\n")
     began = time.monotonic()
@@ -128,7 +128,7 @@ def test_reboot_keeps_what_was_written(vm):
 
 
 def test_poweroff_keeps_what_was_written(vm):
-    vm.ssh("mkdir /mnt/a && mount -t tmpfs a /mnt/a && mkdir /mnt/a/b && mount --bind /var /mnt/a/b"
+    vm.ssh_last("mkdir /mnt/a && mount -t tmpfs a /mnt/a && mkdir /mnt/a/b && mount --bind /var /mnt/a/b"
            " && cd /mnt/a/b && echo last > /root/last; shutdown -h now")
     vm.wait_exit()
     vm.assert_clean()

@@ -190,18 +190,18 @@ extension NetworkSettings {
             case "auto", "allow-auto", "allow-hotplug": reading.automatic += words.dropFirst()
             case "source", "source-directory": sources += words.dropFirst()
             case "iface":
-                reading.finish()
+                complaints += reading.finish()
                 if let text = reading.begin(words) {
                     complaints.append(Complaint(line: line.number, text: text))
                 }
-            case "mapping", "template": reading.finish()
+            case "mapping", "template": complaints += reading.finish()
             default:
-                if let text = reading.take(words) {
+                if let text = reading.take(words, line.number) {
                     complaints.append(Complaint(line: line.number, text: text))
                 }
             }
         }
-        reading.finish()
+        complaints += reading.finish()
         for (interface, isDynamic) in reading.found where reading.automatic.contains(interface.name)
         {
             if isDynamic {
@@ -209,6 +209,7 @@ extension NetworkSettings {
             } else if let index = interfaces.firstIndex(where: { $0.name == interface.name }) {
                 interfaces[index].addresses += interface.addresses
                 interfaces[index].gateways += interface.gateways
+                if let size = interface.packetSize { interfaces[index].packetSize = size }
             } else {
                 interfaces.append(interface)
             }
@@ -227,7 +228,7 @@ private struct InterfaceReading {
     var searchDomains: [ByteString] = []
     private var current: (interface: NetworkSettings.Interface, method: ByteString, isIPv6: Bool)?
     private var mask: ByteString?
-    private var texts: [ByteString] = []
+    private var texts: [(line: Int, text: ByteString)] = []
 
     mutating func begin(_ words: [ByteString]) -> ByteString? {
         guard words.count >= 4, words[2] == "inet" || words[2] == "inet6" else {
@@ -243,19 +244,26 @@ private struct InterfaceReading {
         }
     }
 
-    mutating func take(_ words: [ByteString]) -> ByteString? {
+    mutating func take(_ words: [ByteString], _ line: Int) -> ByteString? {
         guard current != nil, words.count >= 2 else { return "\(words[0]) is not understood" }
         switch words[0] {
-        case "address": texts.append(words[1])
+        case "address": texts.append((line, words[1]))
         case "netmask": mask = words[1]
         case "gateway":
             guard let gateway = IPAddress(words[1].bytes) else {
                 return "\(words[1]) is no address"
             }
             current?.interface.gateways.append(gateway)
-        case "mtu": current?.interface.packetSize = parseDecimal(words[1], within: 68...65536)
+        case "mtu":
+            guard let size = parseDecimal(words[1], within: 68...65536) else {
+                return "\(words[1]) is no mtu"
+            }
+            current?.interface.packetSize = size
         case "dns-nameservers", "dns-nameserver":
-            nameServers += words.dropFirst().compactMap { IPAddress($0.bytes) }
+            for word in words.dropFirst() {
+                guard let server = IPAddress(word.bytes) else { return "\(word) is no address" }
+                nameServers.append(server)
+            }
         case "dns-search", "dns-domain": searchDomains += words.dropFirst()
         case "broadcast", "network", "metric", "scope", "accept_ra", "autoconf", "dad-attempts",
             "hostname":
@@ -265,22 +273,30 @@ private struct InterfaceReading {
         return nil
     }
 
-    mutating func finish() {
-        guard let (begun, method, isIPv6) = current else { return }
+    /// Ends the paragraph; returns what in it made no sense.
+    mutating func finish() -> [NetworkSettings.Complaint] {
+        guard let (begun, method, isIPv6) = current else { return [] }
         var interface = begun
         current = nil
-        if method == "loopback" { return }
+        if method == "loopback" { return [] }
         if method == "dhcp" && !isIPv6 {
             found.append((interface, true))
-            return
+            return []
         }
-        interface.addresses = texts.compactMap { text in
-            guard var address = NetworkSettings.Address(text, mask: mask) else { return nil }
+        var complaints: [NetworkSettings.Complaint] = []
+        for (line, text) in texts {
+            guard var address = NetworkSettings.Address(text, mask: mask) else {
+                let mask: ByteString = mask.map { " with the mask \($0)" } ?? ""
+                complaints.append(
+                    NetworkSettings.Complaint(line: line, text: "\(text) is no address\(mask)"))
+                continue
+            }
             if mask == nil, !text.contains(UInt8(ascii: "/")) {
                 address.length = NetworkSettings.Address.classfulLength(of: address.address)
             }
-            return address
+            interface.addresses.append(address)
         }
         found.append((interface, false))
+        return complaints
     }
 }

@@ -19,8 +19,9 @@ struct MachineAddressTests {
     @Test(
         "anything else is none",
         arguments: [
-            "", "vsock", "vsock:2", "vsock:2:", "vsock::1", "vsock:2:1:0", "vsock:-1:1", "vsock:2:x",
-            "vsock:2:4294967296", "unix:2:1", "/run/notify", "@notify", "vsock-dgram:2:1",
+            "", "vsock", "vsock:2", "vsock:2:", "vsock::1", "vsock:2:1:0", "vsock:-1:1",
+            "vsock:2:x", "vsock:2:4294967296", "unix:2:1",
+            "/run/notify", "@notify", "vsock-dgram:2:1",
         ])
     func none(text: String) { #expect(MachineAddress(ByteString(Array(text.utf8))) == nil) }
 
@@ -29,7 +30,8 @@ struct MachineAddressTests {
         func line(_ text: String) -> KernelCommandLine { KernelCommandLine(Array(text.utf8)) }
         #expect(line("quiet").noticeAddress == nil)
         #expect(line("apus.notify=vsock:2:1").noticeAddress == "vsock:2:1")
-        let credentials = "systemd.set_credential=a:b systemd.set_credential=vmm.notify_socket:vsock:2:5"
+        let credentials =
+            "systemd.set_credential=a:b systemd.set_credential=vmm.notify_socket:vsock:2:5"
         #expect(line(credentials).noticeAddress == "vsock:2:5")
         #expect(line("apus.notify=vsock:2:1 \(credentials)").noticeAddress == "vsock:2:1")
         #expect(line("systemd.set_credential=vmm.notify_socket").noticeAddress == nil)

@@ -66,6 +66,38 @@ struct NetworkSettingsTests {
         ])
     func refused(text: String) { #expect(parameter(text) == nil) }
 
+    @Test("what makes no sense in an interfaces(5) file is told with its line, and the rest holds")
+    func nonsense() {
+        var settings = NetworkSettings()
+        let (complaints, _) = settings.add(
+            interfaces: Array(
+                """
+                auto eth0
+                iface eth0 inet static
+                    address 999.1.1.1/99
+                    address 192.0.2.10/24
+                    gateway x
+                    mtu 12
+                    dns-nameservers 192.0.2.2 y
+                iface eth0 inet static
+                    address 192.0.2.11
+                    netmask 255.0.255.0
+                iface eth0 inet6 static
+                    mtu 1400
+                    address 2001:db8::10/129
+                """.utf8))
+        #expect(
+            complaints.map { "\($0.line): \(String(decoding: $0.text.bytes, as: UTF8.self))" } == [
+                "5: x is no address", "6: 12 is no mtu", "7: y is no address",
+                "3: 999.1.1.1/99 is no address",
+                "9: 192.0.2.11 is no address with the mask 255.0.255.0",
+                "13: 2001:db8::10/129 is no address",
+            ])
+        #expect(settings.interfaces.map { $0.addresses.map { $0.length } } == [[24]])
+        #expect(settings.interfaces[0].packetSize == 1400)
+        #expect(settings.nameServers.count == 1)
+    }
+
     @Test("an interfaces(5) file")
     func file() {
         var settings = NetworkSettings()
