@@ -38,8 +38,9 @@ public struct Init {
 
     /// Takes the signals and, if this is not process 1, its descendants' orphans.
     public init(_ options: Options, environment: Environment, messages: Messages) throws(Failure) {
+        // Under another process 1, that may have made what would be made anew here.
         overlay =
-            options.servicesAreExplicit
+            options.servicesAreExplicit || CurrentProcess.id != 1
             ? nil : Overlay(environment, alsoFrom: options.services, messages)
         var options = options
         if overlay != nil {

@@ -64,7 +64,7 @@ class TestRunsv:
             wait_for(lambda: told()[1] == "run, paused\n", "paused")
             run("sv", "down", path)
             wait_down(path)
-            assert told() == ["", "down\n"]
+            wait_for(lambda: told() == ["", "down\n"], "down")
 
     def test_supervise_has_no_pid_and_stat(self, tmp_path):
         path = lay(tmp_path / "web")
