@@ -287,6 +287,10 @@ extension World {
         services[index]?.life.isTroubled = true
         services[index]?.life.died = nil
         services[index]?.life.restarts = []
+        // What follows an end is decided after `finish`, by what it asks for then.
+        if services[index]?.status?.details?.state == .failed { return }
+        services[index]?.life.isFinal = false
+        services[index]?.life.mustEndAll = false
     }
 
     func expectDefinedCommand(_ index: Int, _ command: Command) {
@@ -329,6 +333,7 @@ extension World {
         case .exit:
             service.mustLeave = true
         case .restart:
+            if service.process == 0 || service.life.role != .run { return }
             service.life.stopAsked = now
             service.life.isExpected = true
         case .pause, .continue, .reload: break
