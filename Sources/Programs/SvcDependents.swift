@@ -16,7 +16,7 @@ struct SvcDependents {
             do throws(SystemError) {
                 if try addToKnown(directory) { continue }
                 let (definitions, name) = try ScanDefinitions.around(directory)
-                scans.append((definitions, definitions.graph.services(of: name)))
+                scans.append((definitions, definitions.graph.services(named: name)))
             } catch {
                 // It has none.
             }
@@ -29,7 +29,7 @@ struct SvcDependents {
         let parent = ByteString(directory.bytes.dropLast(name.count))
         guard !name.isEmpty, let index = scans.firstIndex(where: { $0.definitions.path == parent })
         else { return false }
-        scans[index].names += scans[index].definitions.graph.services(of: name)
+        scans[index].names += scans[index].definitions.graph.services(named: name)
         return true
     }
 

@@ -27,8 +27,7 @@ extension Conductor {
         case .watchdogPeriod(let period):
             var definition = definition(of: id)
             definition.watchdog = period == 0 ? nil : min(period, StopPlan.longest)
-            setDefinition(definition, of: id)
-            return tell(id, .pinged, at: now)
+            return setDefinition(definition, of: id) + tell(id, .pinged, at: now)
         case .extended(let time): return tell(id, .extended(time), at: now)
         case .mainProcess(let pid): return noteMove(of: id, to: pid, at: now)
         case .status(let text):
@@ -52,16 +51,15 @@ extension Conductor {
     mutating func noteDefinition(
         _ id: ServiceID, _ definition: ServiceDefinition?, at now: Moment
     ) -> [Action] {
-        if services[id.index] != nil { setDefinition(definition, of: id) }
-        return []
+        services[id.index] == nil ? [] : setDefinition(definition, of: id)
     }
 
     mutating func noteRedefinition(
         _ id: ServiceID, _ definition: ServiceDefinition?, at now: Moment
     ) -> [Action] {
         guard services[id.index] != nil else { return [] }
-        setDefinition(definition, of: id)
+        let actions = setDefinition(definition, of: id)
         services[id.index]?.isChecked = true
-        return tell(id, .postponed, at: now)
+        return actions + tell(id, .postponed, at: now)
     }
 }

@@ -6,9 +6,9 @@ extension Conductor {
     /// What a service asks for.
     func definition(of id: ServiceID) -> ServiceDefinition { definitions[id] ?? .plain }
 
-    mutating func setDefinition(_ definition: ServiceDefinition?, of id: ServiceID) {
-        if definitions[id] == definition { return }
-        if definitions[id]?.kind == .bundle { _ = services[id.index]?.machine.setDone(false) }
+    mutating func setDefinition(_ definition: ServiceDefinition?, of id: ServiceID) -> [Action] {
+        if definitions[id] == definition { return [] }
+        let wasBundle = definitions[id]?.kind == .bundle
         definitions[id] = definition
         if services[id.index]?.connection != .unasked {
             services[id.index]?.connection = .unasked
@@ -16,6 +16,17 @@ extension Conductor {
             order.mayRelease = true
         }
         if mayHaveOrder { loseOrder() }
+        // What others made of it is no state of its own.
+        return wasBundle && definition?.kind != .bundle ? setDone(id, nil) : []
+    }
+
+    /// Notes whether all that a bundle stands for is there, by the time of day since when.
+    private mutating func setDone(_ id: ServiceID, _ time: TAI64N?) -> [Action] {
+        guard services[id.index]?.machine.setDone(time != nil) == true else { return [] }
+        services[id.index]?.readySince = time
+        order.mayRelease = true
+        guard let service = services[id.index], service.isOpen else { return [] }
+        return [.writeStatus(id, service.status(""))]
     }
 
     mutating func forget(_ id: ServiceID) {
@@ -77,15 +88,14 @@ extension Conductor {
                 actions += release(id, at: now)
             }
         }
-        return actions + showBlocked() + updateBundles()
+        return actions + showBlocked() + updateBundles(at: now)
     }
 
     /// A bundle is done when all that it stands for is there.
-    private mutating func updateBundles() -> [Action] {
+    private mutating func updateBundles(at now: Moment) -> [Action] {
         guard let graph = order.graph else { return [] }
         var actions: [Action] = []
         for id in order.bundles {
-            let index = id.index
             let name = orderName(of: id)
             let isDone =
                 !graph.isBroken(name)
@@ -93,11 +103,7 @@ extension Conductor {
                     guard let id = order.ids[$0.name] else { return false }
                     return services[id.index]?.machine.isReady == true
                 }
-            guard services[index]?.machine.setDone(isDone) == true, let service = services[index],
-                service.isOpen
-            else { continue }
-            order.mayRelease = true
-            actions.append(.writeStatus(id, service.status("")))
+            actions += setDone(id, isDone ? now.timeOfDay : nil)
         }
         return actions
     }
@@ -199,23 +205,31 @@ extension Conductor {
         for index in services.indices where services[index]?.machine.wish == .up {
             services[index]?.isShownBlocked = false
             order.unshown.append(ServiceID(index))
-            actions += bringUpNeeds(of: ServiceID(index), isAsked: false, at: now)
+            actions += bringUpNeeds(of: ServiceID(index), order, isAsked: false, at: now)
         }
         return actions
     }
 
-    mutating func remakeOrder() {
+    mutating func remakeOrder() { order = makeOrder() }
+
+    /// The order as services and definitions are now, though people may not have been told of its problems yet.
+    private var knownOrder: ServiceOrder { order.isStale ? makeOrder() : order }
+
+    private func makeOrder() -> ServiceOrder {
         var names: [(name: ByteString, id: ServiceID)] = []
+        var nameless: [ServiceID] = []
         let present = Set(pairs.places.compactMap { $0?.isPresent == true ? $0?.path : nil })
         for case .some(let pair) in pairs.places {
             guard let id = pair.service, services[id.index]?.isOpen == true else { continue }
             // What has lost its name to another is on its way out, and nobody waits for it.
             if pair.isPresent || !pair.isReplaced && !present.contains(pair.path) {
                 names.append((name: pair.path, id: id))
+            } else {
+                nameless.append(id)
             }
         }
-        order = ServiceOrder(
-            names, others: present, definitions, replacing: order)
+        return ServiceOrder(
+            names, nameless: nameless, others: present, definitions, replacing: order)
     }
 
     /// Whether all that must come first is there.
@@ -242,11 +256,12 @@ extension Conductor {
 
     /// What a command to a bundle, or to one that needs others, means; nil where it means nothing but itself.
     mutating func obeyForOthers(_ command: Command, _ id: ServiceID, at now: Moment) -> [Action]? {
+        let order = knownOrder
         guard let graph = order.graph else { return nil }
         let isBundle = definitions[id]?.kind == .bundle
         switch command {
         case .up, .once:
-            var actions = bringUpNeeds(of: id, isAsked: true, at: now)
+            var actions = bringUpNeeds(of: id, order, isAsked: true, at: now)
             if !isBundle { return actions + tell(id, .command(command), at: now) }
             for name in graph.closure(of: orderName(of: id)) {
                 if let member = order.ids[name], member != id {
@@ -257,20 +272,19 @@ extension Conductor {
         case .exit: return nil
         default:
             guard isBundle else { return nil }
-            // Bundles may be in one another, even in a circle.
             var actions: [Action] = []
-            for name in graph.services(of: orderName(of: id)) {
-                if let member = order.ids[name] {
-                    actions += obey(command, member, at: now)
-                }
+            // Bundles may contain one another, so what is in them is not found by asking each.
+            for name in graph.services(named: orderName(of: id)) {
+                if let member = order.ids[name] { actions += obey(command, member, at: now) }
             }
             return actions
         }
     }
 
     /// Brings up what a service needs. What somebody put down stays down unless it `isAsked` for.
-    private mutating func bringUpNeeds(of id: ServiceID, isAsked: Bool, at now: Moment) -> [Action]
-    {
+    private mutating func bringUpNeeds(
+        of id: ServiceID, _ order: ServiceOrder, isAsked: Bool, at now: Moment
+    ) -> [Action] {
         let name = orderName(of: id)
         guard let graph = order.graph, order.prerequisites[id] != nil, !graph.isBroken(name) else {
             return []
@@ -306,28 +320,30 @@ extension Conductor {
                 !RestartPolicy.isSuccess(death, definition)
                 && !(service.machine.isExpected && RestartPolicy.isClean(death, definition))
             let consequence = isFailure ? definition.onFailure : definition.onEnd
-            actions += follow(consequence, id, at: now)
+            actions += follow(consequence, id, isOver: next == nil, at: now)
             if next == nil { actions += endIfEssential(id, death, at: now) }
         case .failed:
-            actions += follow(definition.onFailure, id, at: now)
+            actions += follow(definition.onFailure, id, isOver: true, at: now)
             actions += endIfEssential(id, service.machine.lastDeath, at: now)
         case .killed, .late, .silent: break
         }
         return actions
     }
 
+    /// Another service is run only once this one is over. Those that need it are restarted after each end.
     private mutating func follow(
-        _ consequence: ServiceDefinition.Consequence, _ id: ServiceID, at now: Moment
+        _ consequence: ServiceDefinition.Consequence, _ id: ServiceID, isOver: Bool, at now: Moment
     ) -> [Action] {
         guard stop == nil else { return [] }
         var actions: [Action] = []
         switch consequence {
         case .nothing: break
         case .run(let name):
-            if let hook = serviceID(named: name), hook != id {
+            if isOver, let hook = serviceID(named: name), hook != id {
                 actions += tell(hook, .command(.once), at: now)
             }
         case .restartDependents:
+            let order = knownOrder
             guard let graph = order.graph else { break }
             for name in graph.dependents(on: orderName(of: id)) {
                 if let dependent = order.ids[name], dependent != id {
@@ -368,7 +384,7 @@ extension Conductor {
         for index in services.indices {
             let id = ServiceID(index)
             guard let service = services[index], case .main = service.standing else { continue }
-            if definitions[id]?.kind == .bundle { continue }
+            if definitions[id]?.kind == .bundle && service.machine.pid == 0 { continue }
             if service.machine.isLeaving {
                 isAnyLeft = true
                 isAnyOnItsWay = true
@@ -380,16 +396,46 @@ extension Conductor {
                 if services[index] != nil { isAnyLeft = true }
             }
         }
+        if !isAnyLeft { return actions + dismissAll(at: now) }
+        if isAnyOnItsWay { return actions }
         // Those that wait for one another in a circle would do so for ever.
-        if !isAnyLeft || !isAnyOnItsWay { actions += dismissAll(at: now) }
-        return actions
+        let circle = lastCircle(order)
+        for id in circle { actions += dismiss(id, at: now) }
+        return circle.isEmpty ? actions + dismissAll(at: now) : actions
     }
 
     private func hasFollowers(_ id: ServiceID, _ order: ServiceOrder) -> Bool {
-        (order.followers[id] ?? []).contains { follower in
-            guard let machine = services[follower.index]?.machine else { return false }
-            return machine.pid != 0 || machine.state == .starting || machine.mustUndo
-                || machine.isHelperDue
+        (order.followers[id] ?? []).contains { isThere($0) }
+    }
+
+    /// Whether it has a process, or is going to get one that tidies up.
+    private func isThere(_ id: ServiceID) -> Bool {
+        guard let machine = services[id.index]?.machine else { return false }
+        return machine.pid != 0 || machine.state == .starting || machine.mustUndo
+            || machine.isHelperDue
+    }
+
+    /// Services that wait for one another in a circle and for nobody else, where each that is left waits for some.
+    private func lastCircle(_ order: ServiceOrder) -> [ServiceID] {
+        let first = order.followers.keys.filter {
+            services[$0.index] != nil && hasFollowers($0, order)
+        }
+        .min { $0.index < $1.index }
+        guard var first else { return [] }
+        while true {
+            // All that it waits for, and those of them that wait for it in turn.
+            let waits = order.closure(of: first) { order.followers[$0]?.filter(isThere) ?? [] }
+            var waiting: [ServiceID: [ServiceID]] = [:]
+            for id in waits {
+                for follower in order.followers[id] ?? [] {
+                    waiting[follower, default: []].append(id)
+                }
+            }
+            let circle = Set(order.closure(of: first) { waiting[$0] ?? [] })
+            guard let outside = waits.first(where: { !circle.contains($0) }) else {
+                return waits.filter { services[$0.index]?.machine.isLeaving == false }
+            }
+            first = outside
         }
     }
 

@@ -63,10 +63,10 @@ extension Conductor {
         guard let service = services[id.index] else { return [] }
         services[id.index]?.isOpen = true
         if service.machine.isOver { return remove(id, at: now) }
-        services[id.index]?.isChecked = !isDown
-        setDefinition(definition, of: id)
+        _ = setDefinition(definition, of: id)
         if mayHaveOrder { loseOrder() }
         let isBundle = definition?.kind == .bundle
+        services[id.index]?.isChecked = !isDown && !isBundle
         services[id.index]?.machine = ServiceMachine(wish: isDown || isBundle ? .down : .up)
         switch service.standing {
         case .main, .single: services[id.index]?.machine.isOrdered = true

@@ -114,9 +114,9 @@ extension Conductor {
         }
     }
 
-    /// The main command's, or what tells that a service had to be killed, or that there never was a service.
+    /// The essential service's or the main command's, or what tells that a service had to be killed, or that there never was a service.
     private var exitCode: Int32 {
-        if let code = commandCode ?? essentialCode { return code }
+        if let code = essentialCode ?? commandCode { return code }
         if hasKilled { return 128 + ServiceSignal.kill.rawValue }
         return configuration.hasScanDirectory && scan.directory == nil ? 111 : 0
     }

@@ -1,12 +1,6 @@
 import Bytes
 
 extension DependencyGraph {
-    /// The services that a name stands for: those in a bundle, or itself.
-    public func services(of name: ByteString) -> [ByteString] {
-        guard let node = names.firstIndex(of: name), isBundle[node] else { return [name] }
-        return prerequisites(of: name).map { $0.name }
-    }
-
     /// All services that need one of `names`, themselves or through others, without these; by name.
     public func allDependents(on names: [ByteString]) -> [ByteString] {
         let given = Set(names)

@@ -92,6 +92,11 @@ public struct DependencyGraph: Equatable, Sendable {
         }
     }
 
+    /// What a name stands for: itself, or what is in it if it is a bundle; nothing where nobody has it.
+    public func services(named name: ByteString) -> [ByteString] {
+        node(name).map { sortedNames(services(in: [$0])) } ?? []
+    }
+
     /// The services that directly need `name`, or a bundle that it is in, by name.
     public func dependents(on name: ByteString) -> [ByteString] {
         guard let node = node(name) else { return [] }

@@ -59,7 +59,9 @@ extension ServiceMachine {
             // s6's permanent failure.
             if death.ending == .code(125), wish == .up, !isLeaving { return fail(.permanent) }
         case .stop, .undo:
-            if role == .stop, death.ending == .code(100), !isLeaving { return fail(.permanent) }
+            if role == .stop, death.ending == .code(100), wish != .down, !isLeaving, !hasFailed {
+                return fail(.permanent)
+            }
         case .run: break
         }
         return goOnAfterHelper(definition, at: now)

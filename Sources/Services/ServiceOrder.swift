@@ -37,22 +37,25 @@ struct ServiceOrder: Equatable {
         isStale = true
     }
 
-    /// The order of these services, beside which there are others. Those that ask for nothing but `run` need no definition.
+    /// The order of these services, beside which there are others in the directory, and some that end because their
+    /// names lead elsewhere. Those that ask for nothing but `run` need no definition.
     init(
-        _ names: [(name: ByteString, id: ServiceID)], others: Set<ByteString>,
-        _ definitions: [ServiceID: ServiceDefinition], replacing former: ServiceOrder
+        _ names: [(name: ByteString, id: ServiceID)], nameless: [ServiceID] = [],
+        others: Set<ByteString>, _ definitions: [ServiceID: ServiceDefinition],
+        replacing former: ServiceOrder
     ) {
         complaints = former.complaints
         unshown = former.unshown
         mayRelease = true
-        guard names.contains(where: { definitions[$0.id]?.hasOrder == true }) else { return }
+        let all = names.map { $0.id } + nameless
+        guard all.contains(where: { definitions[$0]?.hasOrder == true }) else { return }
+        bundles = all.filter { definitions[$0]?.kind == .bundle }
         // What is in the directory but not supervised at the moment is no unknown name.
         var parts: [ByteString: ServiceDefinition] = [:]
         for name in others { parts[name] = .plain }
         for (name, id) in names {
             ids[name] = id
             parts[name] = definitions[id] ?? .plain
-            if definitions[id]?.kind == .bundle { bundles.append(id) }
         }
         let graph = DependencyGraph(parts)
         for (name, id) in names {
@@ -61,6 +64,15 @@ struct ServiceOrder: Equatable {
             prerequisites[id] = found.map { Prerequisite(id: ids[$0.name], relation: $0.relation) }
             for case .some(let first) in found.map({ ids[$0.name] }) {
                 followers[first, default: []].append(id)
+            }
+        }
+        // Nobody waits for those that end, but what they use may not end before.
+        for id in nameless {
+            guard let definition = definitions[id] else { continue }
+            for name in definition.needs + definition.wants + definition.after {
+                for first in graph.services(named: name) {
+                    if let first = ids[first] { followers[first, default: []].append(id) }
+                }
             }
         }
         self.graph = graph
@@ -91,6 +103,18 @@ struct ServiceOrder: Equatable {
         }
         if mayRelease { return all.map { ServiceID($0) } }
         return changed.flatMap { [$0] + (followers[$0] ?? []) }
+    }
+
+    /// A service and all that `next` leads to from it, each once.
+    func closure(of first: ServiceID, _ next: (ServiceID) -> [ServiceID]) -> [ServiceID] {
+        var list = [first]
+        var seen: Set<ServiceID> = [first]
+        var place = 0
+        while place < list.count {
+            for id in next(list[place]) where seen.insert(id).inserted { list.append(id) }
+            place += 1
+        }
+        return list
     }
 
     /// Whether a service waits for another, or another for it.

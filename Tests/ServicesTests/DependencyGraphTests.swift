@@ -236,8 +236,8 @@ extension DependencyGraph {
             definitions(
                 "db", "api needs db", "web needs api db", "mail wants db", "cron needs web",
                 "stack contents db mail", "report needs stack"))
-        #expect(graph.services(of: "stack") == ["db", "mail"])
-        #expect(graph.services(of: "db") == ["db"])
+        #expect(graph.services(named: "stack") == ["db", "mail"])
+        #expect(graph.services(named: "db") == ["db"])
         let all = graph.allDependents(on: ["db"])
         #expect(all == ["api", "cron", "report", "web"])
         #expect(graph.stopOrder(of: all) == [["cron", "report"], ["web"], ["api"]])

@@ -28,10 +28,14 @@ extension World {
                 } else {
                     try checkStart(id.index)
                 }
-            case .close(let id): try checkClose(id.index)
+            case .writeStatus(let id, let record): noteDefinedStatus(id, record)
+            case .close(let id):
+                try checkClose(id.index)
+                if isDefined(id) { services[id.index]?.life.isClosed = true }
             default: break
             }
         }
+        try checkBound(actions)
         try require(expectedSignals.isEmpty, "did not send \(expectedSignals)")
     }
 
@@ -124,9 +128,10 @@ extension World {
         try require(isTimeOver || !isAnythingLeft, "ends while something is left")
         let isLate = now >= stop.end - min(stop.end, schedule.reserve)
         let expected =
-            commandCode ?? (hasKilled ? 137 : hasScanDirectory && !hasListed ? 111 : 0)
+            stop.essentialCode ?? commandCode
+            ?? (hasKilled ? 137 : hasScanDirectory && !hasListed ? 111 : 0)
         // A program that its own limit killed is no service that had to be killed.
-        if schedule.isDefined && [conductor.essentialCode, 0].contains(code) { return }
+        if schedule.isDefined && expected == 137 && code == 0 { return }
         try require(code == expected || isLate && code == 137, "ends with \(code), not \(expected)")
     }
 
@@ -262,6 +267,7 @@ extension World {
                 logger != nil || files.directories[inode]?.hasLog == false || waits,
                 "\(SimulatedFiles.names[name]) has no logger")
         }
+        try checkHeldBack()
         for case .some(let service) in services {
             if case .logger(let pair) = service.standing, let pipe = pipeOfPair[pair.index],
                 let index = index(of: service.process)

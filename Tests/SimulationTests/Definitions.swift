@@ -60,51 +60,57 @@ extension ServiceDefinition {
 
 /// What is known of a service with a definition besides what its conductor says.
 struct DefinedLife {
-    /// The definition of the process that is there, or was last.
+    /// What the conductor has been told that its directory asks for; nil before it was.
+    var told: ServiceDefinition?
+    /// The definition that its process was started for.
     var definition = ServiceDefinition.plain
-    /// Which of its programs has a process.
+    /// Which of its programs has a process, and which one is being started.
     var role = ProgramRole.run
+    var nextRole = ProgramRole.run
     /// The death of `run` that `finish` is still to be told of.
     var owedFinish: ProgramRole?
     /// Whether it has said that it is ready, or has done its work.
     var isReady = false
     var hasToUndo = false
     var started: UInt64 = 0
-    /// When `run` last ended, and how; nil after a command, which changes what is to follow.
+    /// When its program, whatever it is, was started.
+    var programStarted: UInt64 = 0
+    /// When `run` last ended; nil after a command, which changes what is to follow.
     var died: UInt64?
     var failures: UInt32 = 0
-    /// Whether it may not be started again without a command.
+    /// The ends that were followed by a start that nobody commanded.
+    var restarts: [UInt64] = []
+    /// Whether it may not be started again without a command: by its policy, or since its status says that it failed.
     var isFinal = false
-    /// Whether everything has to end because of it.
+    /// Whether everything has to end because of it, and how it ended, in the shell's terms.
     var mustEndAll = false
+    var code: Int32?
+    /// Whether its directory has `down` and nobody has asked for it yet.
+    var isHeld = false
+    /// Whether it is certain what is wanted of it.
+    var isWishSure = true
+    /// Whether it is supervised no more.
+    var isClosed = false
     /// When it was told to stop.
     var stopAsked: UInt64?
-    /// Since when its program, whatever it is, is there.
-    var programStarted: UInt64 = 0
-    var restarts: [UInt64] = []
     /// Whether it said something, or its definition changed, so that it may be killed for limits that are not there now.
     var isTroubled = false
-    /// Whether the start that has been asked for is one that nobody commanded.
-    var isRestart = false
     /// Whether somebody sent it a signal.
     var isExpected = false
-    /// What is being started.
-    var nextRole = ProgramRole.run
+
+    var asked: ServiceDefinition { told ?? .plain }
+
+    /// Whether it may be ended by its supervisor because it is too slow.
+    var mayBeCondemned: Bool {
+        isTroubled || asked.watchdog != nil
+            || asked.readyLimit != nil && asked.ifLate != .proceed
+    }
 }
 
 /// What must hold for services with definitions.
 extension World {
     func definition(at inode: Int) -> ServiceDefinition? {
         files.directories.indices.contains(inode) ? files.directories[inode]?.definition : nil
-    }
-
-    /// The service that a name leads to.
-    func definedService(named name: ByteString) -> SupervisedService? {
-        if let id = conductor.order.ids[name] { return services[id.index] }
-        return services.first { service in
-            guard let service, case .main(let pair) = service.standing else { return false }
-            return conductor.pairs[pair.index]?.path == name
-        } ?? nil
     }
 
     /// Whether its life is told by what its directory holds besides `run`.
@@ -117,14 +123,24 @@ extension World {
         services.indices.contains(id.index) && isDefined(services[id.index])
     }
 
-    /// Something essential may end everything.
+    /// Something essential that is over ends everything, with its status.
     func expectStopOfEssential() throws {
         guard stop == nil, let plan = conductor.stop else { return }
+        let codes = services.compactMap { service -> Int32? in
+            guard let life = service?.life, isDefined(service), life.asked.isEssential,
+                service?.process == 0
+            else { return nil }
+            return life.code ?? 1
+        }
+        guard let code = conductor.essentialCode else {
+            throw BrokenInvariant(description: "stops though nobody asked for it")
+        }
         try require(
             schedule.isDefined && plan.start == now
-                && conductor.essentialCode != nil,
-            "stops though nobody asked for it")
+                && (codes.contains(code) || code == 1 && codes.contains(0)),
+            "stops with \(code) though nothing essential ended like that")
         stop = ExpectedStop(ending: .exit, end: now + schedule.limit)
+        stop?.essentialCode = code
         for index in services.indices where services[index]?.standing == .command {
             if services[index]?.process == 0 {
                 services[index] = nil
@@ -140,17 +156,20 @@ extension World {
     func checkDefinedStart(_ index: Int, _ launch: Launch) throws {
         guard let service = services[index] else { return }
         var life = service.life
-        try require(service.process == 0, "starts a second process")
+        try require(service.process == 0 && !service.isStarting, "starts a second process")
         let definition = launch.definition ?? .plain
+        try require(definition == life.asked, "starts it for what it does not ask for")
         switch launch.role {
         case .run, .prepare, .announce:
             try checkFirstProgram(service, definition, launch.role)
             if let died = life.died, launch.role == .run || !life.hasToUndo {
                 try checkDelay(life, definition, since: died)
-                life.isRestart = true
+                if life.restarts.last != died { life.restarts.append(died) }
                 try checkLimit(life, definition)
             }
             life.owedFinish = nil
+            try require(!life.isHeld, "starts what has a `down`, and nobody wants")
+            if service.wish == .down { services[index]?.wish = .up }
         case .finish:
             try require(launch.role == life.owedFinish, "a `finish` that nobody asked for")
             life.owedFinish = nil
@@ -161,8 +180,6 @@ extension World {
             life.isReady = false
         }
         life.definition = definition
-        life.isFinal = false
-        services[index]?.wasToldDown = false
         services[index]?.life = life
         services[index]?.isStarting = true
     }
@@ -170,53 +187,30 @@ extension World {
     private func checkFirstProgram(
         _ service: SupervisedService, _ definition: ServiceDefinition, _ role: ProgramRole
     ) throws {
-        try require(service.life.owedFinish == nil, "starts before `finish`")
-        try require(!service.life.isFinal || isWantedByOthers, "starts again what is not to be")
+        let life = service.life
+        try require(life.owedFinish == nil, "starts before `finish`")
+        try require(!life.isFinal, "starts again what is not to be")
         try require(!service.mustLeave, "starts what is to be supervised no more")
-        try require(stop == nil || service.isLogger, "starts a service during the stop")
-        if service.wasToldDown && !isWantedByOthers {
-            throw BrokenInvariant(description: "starts what is to be down")
-        }
+        try require(stop == nil, "starts a service during the stop")
+        try require(!service.wasToldDown, "starts what is to be down")
         try require(
-            role != .run
-                || now >= service.life.started
-                    + min(definition.delay, service.life.definition.delay)
-                || service.life.started == 0 || service.life.hasToUndo,
+            role != .run || now >= life.started + min(definition.delay, life.definition.delay)
+                || life.started == 0 || life.hasToUndo,
             "starts sooner than it may")
-        if case .main = service.standing { try checkNeeds(definition) }
-    }
-
-    /// Whether a command to another, or another's end, may be the reason.
-    private var isWantedByOthers: Bool {
-        lastCommand == .up || lastCommand == .once || hasHooks
-    }
-
-    var hasHooks: Bool {
-        if hadHooks { return true }
-        hadHooks = conductor.definitions.values.contains { definition in
-            [definition.onEnd, definition.onFailure].contains {
-                if case .run = $0 { true } else { false }
+        for case .some(let other) in services where other.process != 0 || other.isStarting {
+            try require(
+                other.serial != service.serial || other.isLogger,
+                "starts a second instance of a service")
+            if let time = other.superseded {
+                try require(
+                    other.lastName != service.name || service.opened < time,
+                    "starts the new service beside the old")
             }
         }
-        return hadHooks
+        try checkOrderOfStart(service)
     }
 
-    /// Nothing starts before what it needs is ready.
-    private func checkNeeds(_ definition: ServiceDefinition) throws {
-        for name in definition.needs {
-            guard let needed = definedService(named: name) else {
-                throw BrokenInvariant(description: "starts though what it needs is not there")
-            }
-            let kind = self.definition(at: needed.inode)?.kind ?? .longrun
-            if kind == .bundle { continue }
-            let mayBeLate =
-                needed.life.definition.ifLate == .proceed
-                && needed.life.definition.readyLimit != nil
-            try require(needed.life.isReady || mayBeLate, "starts before what it needs is ready")
-        }
-    }
-
-    /// The delay after failures grows, as long as nobody gives a command.
+    /// The delay after failures doubles up to its ceiling, as long as nobody gives a command.
     private func checkDelay(
         _ life: DefinedLife, _ definition: ServiceDefinition, since died: UInt64
     ) throws {
@@ -230,10 +224,13 @@ extension World {
         try require(now >= died + delay, "starts again sooner than after its last failures")
     }
 
+    /// No window can see more than the restarts of two that follow one another.
     private func checkLimit(_ life: DefinedLife, _ definition: ServiceDefinition) throws {
-        guard let limit = definition.restartLimit, definition == life.definition else { return }
-        let recent = life.restarts.filter { $0 + definition.limitWindow >= now }
-        try require(recent.count <= 2 * Int(limit) + 1, "starts again too often")
+        guard let limit = definition.restartLimit, definition == life.definition,
+            let last = life.restarts.last
+        else { return }
+        let recent = life.restarts.filter { $0 + definition.limitWindow >= last }
+        try require(recent.count <= 2 * Int(limit), "starts again too often")
     }
 
     // MARK: - Events
@@ -254,43 +251,79 @@ extension World {
             services[id.index]?.life.owedFinish = nil
         case .congested(let id), .displaced(let id), .loggerAppeared(let id), .redefined(let id, _):
             services[id.index]?.isStarting = false
-            if case .redefined = event {
-                services[id.index]?.life.died = nil
-                services[id.index]?.life.restarts = []
-            }
+            if case .redefined(_, let definition) = event { redefine(id.index, definition) }
             guard let role = services[id.index]?.life.nextRole else { break }
             if case .finish = role { services[id.index]?.life.owedFinish = role }
             if role == .stop || role == .undo { services[id.index]?.life.hasToUndo = true }
         case .ready(let id):
             if services[id.index]?.process != 0, services[id.index]?.life.role == .run,
-                services[id.index]?.life.definition.kind == .longrun
+                services[id.index]?.life.asked.kind != .oneshot
             {
                 services[id.index]?.life.isReady = true
             }
-        case .said(let id, .troubled), .said(let id, .watchdogPeriod):
+        case .said(let id, .troubled): services[id.index]?.life.isTroubled = true
+        case .said(let id, .watchdogPeriod(let period)):
             services[id.index]?.life.isTroubled = true
+            services[id.index]?.life.told?.watchdog = period
         case .said(let id, .reloading), .said(let id, .stopping):
-            if services[id.index]?.process != 0 { services[id.index]?.life.isReady = false }
-        case .defined(let id, let definition):
-            services[id.index]?.life.definition = definition ?? .plain
-            services[id.index]?.life.isTroubled = true
-            services[id.index]?.life.died = nil
-            services[id.index]?.life.restarts = []
-        case .opened, .notOpened: break
+            if services[id.index]?.process != 0, services[id.index]?.life.role == .run {
+                services[id.index]?.life.isReady = false
+            }
+        case .defined(let id, let definition): redefine(id.index, definition)
+        case .opened(let id, let isDown, let definition):
+            let isHeld = isDown || definition?.kind == .bundle
+            services[id.index]?.life.told = definition ?? .plain
+            services[id.index]?.life.isHeld = isHeld
+            services[id.index]?.wish = isHeld ? .down : .up
+        case .notOpened: break
         default: return false
         }
         return true
     }
 
+    private func redefine(_ index: Int, _ definition: ServiceDefinition?) {
+        guard services[index]?.life.told != definition ?? .plain else { return }
+        services[index]?.life.told = definition ?? .plain
+        services[index]?.life.isTroubled = true
+        services[index]?.life.died = nil
+        services[index]?.life.restarts = []
+        // What follows an end is decided after `finish`, by what it asks for then.
+        if services[index]?.status?.details?.state == .failed { return }
+        services[index]?.life.isFinal = false
+        services[index]?.life.mustEndAll = false
+    }
+
     func expectDefinedCommand(_ index: Int, _ command: Command) {
+        guard let service = services[index] else { return }
+        if service.life.asked.kind == .bundle && command != .exit {
+            // It is a name for what is in it.
+            for member in members(of: service) { expectOwnCommand(member, command) }
+        } else {
+            expectOwnCommand(index, command)
+        }
+        guard command == .up || command == .once else { return }
+        for other in broughtUp(with: service) where other != index {
+            // One that can never start brings up nothing, and the one before may have been down or not.
+            wake(other, .up)
+            services[other]?.life.isWishSure = false
+        }
+    }
+
+    /// What somebody, or something, asks for is not down any more.
+    func wake(_ index: Int, _ wish: SupervisedService.Wish) {
+        services[index]?.wish = wish
+        services[index]?.wasToldDown = false
+        services[index]?.life.isHeld = false
+        services[index]?.life.isWishSure = true
+        services[index]?.life.isFinal = false
+        services[index]?.life.died = nil
+        services[index]?.life.failures = 0
+    }
+
+    private func expectOwnCommand(_ index: Int, _ command: Command) {
         guard var service = services[index] else { return }
         switch command {
-        case .up, .once:
-            service.wish = command == .up ? .up : .none
-            service.wasToldDown = false
-            service.life.isFinal = false
-            service.life.died = nil
-            service.life.failures = 0
+        case .up, .once: return wake(index, command == .up ? .up : .none)
         case .down:
             service.wish = .down
             service.wasToldDown = true
@@ -300,6 +333,7 @@ extension World {
         case .exit:
             service.mustLeave = true
         case .restart:
+            if service.process == 0 || service.life.role != .run { return }
             service.life.stopAsked = now
             service.life.isExpected = true
         case .pause, .continue, .reload: break
@@ -315,150 +349,16 @@ extension World {
         service.isPaused = false
         service.life.role = service.life.nextRole
         service.life.programStarted = now
+        if service.life.role == .prepare { service.life.stopAsked = nil }
         if service.life.role == .run {
             service.life.started = now
-            if service.life.isRestart { service.life.restarts.append(now) }
-            service.life.isRestart = false
             service.life.stopAsked = nil
             service.life.isTroubled = false
             service.life.isExpected = false
-            let definition = service.life.definition
+            let definition = service.life.asked
             service.life.isReady = definition.kind == .longrun && definition.readiness == .start
             if definition.kind == .longrun { service.life.hasToUndo = true }
         }
         services[index] = service
-    }
-
-    func expectDefinedDeath(_ index: Int, _ pid: Int32, _ death: Death) {
-        guard var service = services[index] else { return }
-        let life = service.life
-        service.process = 0
-        service.isPaused = false
-        service.life.isReady = false
-        let definition = life.definition
-        if life.role == .prepare && death.status == 0 && death.startError == 0 {
-            service.life.hasToUndo = true
-        }
-        guard life.role == .run else {
-            services[index] = service
-            return
-        }
-        let isSuccess =
-            death.startError == 0
-            && (death.status == 0 || definition.successes.contains(death.ending)
-                || life.isExpected && [definition.stopSignal, 1, 2, 15].contains(death.signal))
-        let isDone =
-            death.startError == 0
-            && (death.status == 0 || definition.successes.contains(death.ending))
-        if definition.kind == .oneshot && isDone {
-            service.life.isReady = true
-            service.life.hasToUndo = true
-        }
-        if definition.kind == .longrun && definition.programs.contains(.finish) {
-            service.life.owedFinish = .finish(death, pid: pid)
-        }
-        // It was told to end, so that its end is no reason for anything.
-        if life.stopAsked != nil || conductor.services[index]?.machine.wish != .up {
-            service.life.died = nil
-            services[index] = service
-            return
-        }
-        let lived = now - life.started
-        let hasRecovered = lived > max(10_000_000_000, definition.longestDelay)
-        service.life.failures = isSuccess ? 0 : hasRecovered ? 1 : life.failures + 1
-        service.life.died = now
-        if definition.restart == .never && definition.kind == .longrun {
-            service.life.isFinal = true
-        }
-        if definition.restart == .never, definition.isEssential, definition.kind == .longrun,
-            service.wish == .up, !service.mustLeave
-        {
-            service.life.mustEndAll = true
-        }
-        services[index] = service
-    }
-
-    // MARK: - Signals
-
-    /// A signal to a service with a definition, which no command of this turn explains by itself.
-    func checkDefinedSignal(_ pid: Int32, _ signal: Int32) throws {
-        guard let service = services.first(where: { $0?.process == pid }) ?? nil else {
-            throw BrokenInvariant(description: "sends \(signal) to \(pid), which is no service")
-        }
-        if signal == 9, !isLateInStop, !service.isLogger { try checkKill(service) }
-        if signal == service.life.definition.stopSignal, stop != nil, !isLateInStop {
-            try checkOrderOfStop(service)
-        }
-        if stop != nil, signal == 9, !service.isLogger, isLateInStop { hasKilled = true }
-    }
-
-    private var isLateInStop: Bool {
-        guard let stop else { return false }
-        return now >= stop.end - min(stop.end, schedule.reserve)
-    }
-
-    /// KILL comes by command, or when a limit has passed.
-    private func checkKill(_ service: SupervisedService) throws {
-        if lastCommand == .kill { return }
-        let life = service.life
-        let definition = life.definition
-        let limits = [
-            definition.stopLimit, definition.finishLimit, definition.upLimit, definition.downLimit,
-        ]
-        let shortest = limits.compactMap { $0 }.min()
-        let isWatched =
-            life.isTroubled || conductor.definitions.values.contains { $0.watchdog != nil }
-        try require(
-            shortest != nil && now >= life.programStarted + (shortest ?? 0) || isWatched,
-            "kills without a limit that has passed")
-    }
-
-    /// The graph's stop is the reverse of its start.
-    private func checkOrderOfStop(_ service: SupervisedService) throws {
-        guard case .main(let pair) = service.standing, let name = conductor.pairs[pair.index]?.path,
-            conductor.pairs[pair.index]?.isPresent == true
-        else { return }
-        for case .some(let other) in services where other.process != 0 && other.life.role == .run {
-            guard case .main(let otherPair) = other.standing, otherPair != pair,
-                // Services that wait for one another in a circle end in no order.
-                let otherName = conductor.pairs[otherPair.index]?.path,
-                let graph = conductor.order.graph, !graph.isBroken(name), !graph.isBroken(otherName),
-                let id = conductor.pairs[otherPair.index]?.service,
-                conductor.definitions[id]?.needs.contains(name) == true
-            else { continue }
-            try require(
-                service.wasToldDown || service.life.stopAsked != nil || service.superseded != nil,
-                "ends a service before one that needs it")
-        }
-    }
-
-    /// One that was not ready in time may be taken as ready.
-    func noteReadiness(_ id: ServiceID, _ record: StatusRecord) {
-        if isDefined(id), record.details?.isReady == true,
-            services[id.index]?.life.definition.ifLate == .proceed
-        {
-            services[id.index]?.life.isReady = true
-        }
-    }
-
-    // MARK: - At rest
-
-    func checkDefinedRest(_ service: SupervisedService) throws {
-        guard let status = service.status else { return }
-        try require(status.pid == UInt32(service.process), "the status file lies about the process")
-        let isBundle =
-            definition(at: service.inode)?.kind == .bundle
-            || conductor.definitions.values.contains { $0.kind == .bundle }
-        if let details = status.details, !isBundle {
-            try require(
-                details.isReady == service.life.isReady
-                    || service.life.definition.ifLate == .proceed,
-                "the status file lies about readiness: \(status) of \(service)")
-        }
-        try require(
-            !service.life.mustEndAll || service.life.owedFinish != nil || stop != nil
-                || service.process != 0
-                || service.wish != .up || service.mustLeave,
-            "something essential has ended, and all goes on")
     }
 }

@@ -52,6 +52,8 @@ struct ExpectedSignal: Equatable {
 struct ExpectedStop {
     var ending: Ending
     var end: UInt64
+    /// How the service ended that all depends on, if it was that.
+    var essentialCode: Int32?
     /// Whether the services have ended.
     var isPastServices = false
 }
@@ -107,7 +109,7 @@ extension World {
             guard let service, !service.isLogger else { return false }
             // Another of its programs may follow.
             let life = service.life
-            let undoes = !life.definition.programs.isDisjoint(with: [.stop, .down])
+            let undoes = !life.asked.programs.isDisjoint(with: [.stop, .down])
             return service.process != 0 || life.owedFinish != nil || life.hasToUndo && undoes
         }
     }

@@ -35,7 +35,6 @@ extension World {
         case .writeStatus(let id, let record):
             try require(service(id) != nil, "a status file of a service that is not open")
             services[id.index]?.status = record
-            noteReadiness(id, record)
         case .signalOthers(let signals, let sparing): try signalOthers(signals, sparing)
         case .expectChildren: mayHaveChanged = true
         case .say: break

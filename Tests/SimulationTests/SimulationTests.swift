@@ -43,7 +43,7 @@ import Testing
             \(shortest.stimuli.count) of \(schedule.stimuli.count) stimuli are enough for: \(problem ?? "")
             \(shortest.kind), limit \(shortest.limit), reserve \(shortest.reserve), \
             batched \(shortest.isBatched), restored every \(shortest.restoreEvery)
-            \(trace.suffix(120).joined(separator: "\n"))
+            \(trace.suffix(400).joined(separator: "\n"))
             """
     }
 }

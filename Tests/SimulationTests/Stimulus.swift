@@ -86,7 +86,7 @@ extension Schedule {
         limit = random.pick([0, 500, 9000, 9000, 60_000]) * 1_000_000
         reserve = limit / random.pick([1, 4, 8])
         isBatched = random.once(in: 2)
-        restoreEvery = random.pick([0, 7, 50])
+        restoreEvery = random.pick([0, 1, 7, 50])
         let calm = random.once(in: 4)
         isDefined = kind != .supervise && kind != .commandAlone && random.once(in: 2)
         stimuli = []
@@ -116,7 +116,12 @@ extension Stimulus {
         case 0..<24:
             self = .wait(random.time, lateBy: random.once(in: 3) ? random.below(50_000_000) : 0)
         case 24..<38: self = .command(service: random.index, random.command)
-        case 38..<46: self = .end(process: random.index, status: random.pick([0, 0, 256, 11, 9]))
+        case 38..<46:
+            let status: Int32 =
+                random.once(in: 8)
+                ? random.pick([100 << 8, 125 << 8])
+                : random.pick([0, 0, 256, 11, 9])
+            self = .end(process: random.index, status: status)
         case 46: self = .fork(process: random.index)
         case 47..<49: self = .ignore(process: random.index, random.once(in: 2))
         case 49:

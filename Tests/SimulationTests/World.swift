@@ -45,8 +45,8 @@ final class World {
     var isOver = false
     /// The command that is being handled.
     var lastCommand: Command?
-    /// Whether a service was to be started because of another's end.
-    var hadHooks = false
+    /// The signals to those that are bound to a service that has ended.
+    var boundSignals: [ExpectedSignal] = []
     /// How late the driver may be at this moment.
     var lateness: UInt64 = 0
 
@@ -134,10 +134,11 @@ final class World {
         try require(!isOver, "an event after the end")
         try expect(event)
         expectEndOfServices()
-        _ = hasHooks
         let actions = conductor.handle(event, at: moment)
         try expectStopOfEssential()
+        expectEndOfServices()
         if isTraced { for action in actions { note("    \(action)") } }
+        noteWanted()
         try check(actions)
         return actions
     }
