@@ -27,6 +27,7 @@ build/toolset.json: Scripts/make-sysroot Scripts/install-packages
 # The container tests mostly wait, so fuzzing takes the time that they leave: a minute for all formats.
 test: lint unit end-to-end differential fuzzer
 	$(MAKE) -j 2 --output-sync=line container fuzz SECONDS=15
+	$(MAKE) machine
 
 lint: build
 	Scripts/install-packages test

@@ -40,7 +40,10 @@ public struct ShutdownSchedule {
             return
         }
         do throws(SystemError) {
-            guard case .child = try forkProcess() else {
+            try CurrentProcess.setName("shutdown")
+            if case .parent(let pid) = try forkProcess() {
+                // Before anybody can want to take it back.
+                note(pid)
                 messages.information(
                     "\(request.description) in \(ShutdownSchedule.text(seconds)); shutdown -c takes it back"
                 )
@@ -73,13 +76,8 @@ public struct ShutdownSchedule {
 
     private func wait(_ seconds: Int) -> Never {
         let end = Instant.now.advanced(milliseconds: UInt64(seconds) * 1000)
-        do throws(SystemError) {
-            try CurrentProcess.setName("shutdown")
-            let file = try openFile(ShutdownSchedule.pidFile, .truncate)
-            try writeAll(file.number, Array(("\(CurrentProcess.id)\n" as ByteString).bytes))
-            // Whoever asked goes on, also when it waits for the end of our output.
-            try leaveOutput()
-        } catch { messages.warning("shutdown -c cannot take it back", error.errno) }
+        // Whoever asked goes on, also when it waits for the end of our output.
+        do throws(SystemError) { try leaveOutput() } catch {}
         var warnings = ShutdownTime.warnings(before: seconds)
         while let left = warnings.first {
             warnings.removeFirst()
@@ -96,6 +94,13 @@ public struct ShutdownSchedule {
         }
         do throws(Failure) { try request.send() } catch { exitNow(111) }
         exitNow(0)
+    }
+
+    private func note(_ pid: ProcessID) {
+        do throws(SystemError) {
+            let file = try openFile(ShutdownSchedule.pidFile, .truncate)
+            try writeAll(file.number, Array(("\(pid)\n" as ByteString).bytes))
+        } catch { messages.warning("shutdown -c cannot take it back", error.errno) }
     }
 
     private func leaveOutput() throws(SystemError) {
