@@ -38,9 +38,10 @@ public struct Init {
 
     /// Takes the signals and, if this is not process 1, its descendants' orphans.
     public init(_ options: Options, environment: Environment, messages: Messages) throws(Failure) {
+        // What another process 1 made is its own.
+        let isOverlay = CurrentProcess.id == 1 && !options.servicesAreExplicit
         overlay =
-            options.servicesAreExplicit
-            ? nil : Overlay(environment, alsoFrom: options.services, messages)
+            isOverlay ? Overlay(environment, alsoFrom: options.services, messages) : nil
         var options = options
         if overlay != nil {
             options.services = OverlayFiles.scanDirectory
