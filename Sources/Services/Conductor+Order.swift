@@ -319,6 +319,7 @@ extension Conductor {
         var actions: [Action] = []
         var isAnyLeft = false
         var isAnyOnItsWay = false
+        var isAnyGone = false
         for index in services.indices {
             let id = ServiceID(index)
             guard let service = services[index], case .main = service.standing else { continue }
@@ -331,9 +332,11 @@ extension Conductor {
             } else {
                 actions += dismiss(id, at: now)
                 isAnyOnItsWay = true
-                if services[index] != nil { isAnyLeft = true }
+                if services[index] != nil { isAnyLeft = true } else { isAnyGone = true }
             }
         }
+        // What came before those is next; nothing else may happen to remind of it.
+        if isAnyGone && isAnyLeft { return actions + stopNext(at: now) }
         // Those that wait for one another in a circle would do so for ever.
         if !isAnyLeft || !isAnyOnItsWay { actions += dismissAll(at: now) }
         return actions
@@ -342,6 +345,10 @@ extension Conductor {
     private func hasFollowers(_ id: ServiceID, _ order: ServiceOrder) -> Bool {
         (order.followers[id] ?? []).contains { follower in
             guard let machine = services[follower.index]?.machine else { return false }
+            // What is done was the reason for what followed it.
+            if machine.state == .done, !machine.isLeaving, definitions[follower]?.kind != .bundle {
+                return true
+            }
             return machine.pid != 0 || machine.state == .starting || machine.mustUndo
                 || machine.isHelperDue
         }
