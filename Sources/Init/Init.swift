@@ -38,10 +38,10 @@ public struct Init {
 
     /// Takes the signals and, if this is not process 1, its descendants' orphans.
     public init(_ options: Options, environment: Environment, messages: Messages) throws(Failure) {
-        // Under another process 1, that may have made what would be made anew here.
+        // What another process 1 made is its own.
+        let isOverlay = CurrentProcess.id == 1 && !options.servicesAreExplicit
         overlay =
-            options.servicesAreExplicit || CurrentProcess.id != 1
-            ? nil : Overlay(environment, alsoFrom: options.services, messages)
+            isOverlay ? Overlay(environment, alsoFrom: options.services, messages) : nil
         var options = options
         if overlay != nil {
             options.services = OverlayFiles.scanDirectory

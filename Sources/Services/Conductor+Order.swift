@@ -373,14 +373,25 @@ extension Conductor {
     /// Tells those services to end for which nobody that waited for them is left; bundles last, since they say who
     /// waited for whom.
     mutating func stopNext(at now: Moment) -> [Action] {
-        guard stop != nil else { return [] }
+        var actions: [Action] = []
+        while stop != nil {
+            let (step, isAnyGone) = stopFollowers(at: now)
+            actions += step
+            // What came before those is next; nothing else may happen to remind of it.
+            if !isAnyGone { break }
+        }
+        return actions
+    }
+
+    private mutating func stopFollowers(at now: Moment) -> (actions: [Action], isAnyGone: Bool) {
         if order.isStale { remakeOrder() }
         // One that goes takes what is known of the order with it.
         let order = order
-        guard order.graph != nil else { return dismissAll(at: now) }
+        guard order.graph != nil else { return (dismissAll(at: now), false) }
         var actions: [Action] = []
         var isAnyLeft = false
         var isAnyOnItsWay = false
+        var isAnyGone = false
         for index in services.indices {
             let id = ServiceID(index)
             guard let service = services[index], case .main = service.standing else { continue }
@@ -393,24 +404,27 @@ extension Conductor {
             } else {
                 actions += dismiss(id, at: now)
                 isAnyOnItsWay = true
-                if services[index] != nil { isAnyLeft = true }
+                if services[index] != nil { isAnyLeft = true } else { isAnyGone = true }
             }
         }
-        if !isAnyLeft { return actions + dismissAll(at: now) }
-        if isAnyOnItsWay { return actions }
+        if !isAnyLeft { return (actions + dismissAll(at: now), false) }
+        if isAnyOnItsWay { return (actions, isAnyGone) }
         // Those that wait for one another in a circle would do so for ever.
         let circle = lastCircle(order)
         for id in circle { actions += dismiss(id, at: now) }
-        return circle.isEmpty ? actions + dismissAll(at: now) : actions
+        return (circle.isEmpty ? actions + dismissAll(at: now) : actions, false)
     }
 
     private func hasFollowers(_ id: ServiceID, _ order: ServiceOrder) -> Bool {
         (order.followers[id] ?? []).contains { isThere($0) }
     }
 
-    /// Whether it has a process, or is going to get one that tidies up.
+    /// Whether it has a process, or is going to get one that tidies up, or is done and so the reason for what followed.
     private func isThere(_ id: ServiceID) -> Bool {
         guard let machine = services[id.index]?.machine else { return false }
+        if machine.state == .done && !machine.isLeaving && definitions[id]?.kind != .bundle {
+            return true
+        }
         return machine.pid != 0 || machine.state == .starting || machine.mustUndo
             || machine.isHelperDue
     }
