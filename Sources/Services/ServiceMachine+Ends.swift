@@ -107,6 +107,7 @@ extension ServiceMachine {
 
     private mutating func settle(_ definition: ServiceDefinition, at now: UInt64) -> [Effect] {
         state = .down
+        isReady = false
         role = .run
         let sentence = sentence
         self.sentence = nil

@@ -306,6 +306,15 @@ extension [ServiceMachine.Effect] {
         #expect(life.take(.command(.up), at: 6).starts == [.run])
     }
 
+    @Test("A one-shot that is told to go down while it works is not ready")
+    func oneShotDown() {
+        var life = Life { $0.kind = .oneshot }
+        life.start()
+        _ = life.take(.command(.down), at: 1)
+        _ = life.end(0, at: 2)
+        #expect(life.machine.state == .down && !life.machine.isReady)
+    }
+
     @Test("A one-shot that fails has failed, unless it is to be tried again")
     func oneShotFails() {
         for restart in ServiceDefinition.Restart.allCases {

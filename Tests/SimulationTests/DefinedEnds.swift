@@ -54,7 +54,7 @@ extension World {
         let isSuccess =
             isDone || life.isExpected && [definition.stopSignal, 1, 2, 15].contains(death.signal)
         if definition.kind == .oneshot && isDone {
-            service.life.isReady = true
+            service.life.isReady = !service.wasToldDown && !service.mustLeave && stop == nil
             service.life.hasToUndo = true
         }
         if definition.kind == .longrun && definition.programs.contains(.finish) {

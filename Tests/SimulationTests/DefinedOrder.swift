@@ -137,6 +137,11 @@ extension World {
 
     /// After a time without trouble nothing is held back without a reason.
     func checkHeldBack() throws {
+        // What is in the directory but waits to be supervised is known to the conductor, and not here.
+        let isAnyUnknown = SimulatedFiles.names.indices.contains {
+            files.directory(at: $0) != nil && named(SimulatedFiles.names[$0]) == nil
+        }
+        if isAnyUnknown { return }
         for index in services.indices {
             guard let service = services[index], isDefined(service), service.superseded == nil,
                 service.life.asked.kind != .bundle,

@@ -106,7 +106,7 @@ extension World {
     /// Whether a service or the main command has a process.
     var isServiceUp: Bool {
         services.contains { service in
-            guard let service, !service.isLogger else { return false }
+            guard let service, !service.isLogger, !service.life.isClosed else { return false }
             // Another of its programs may follow.
             let life = service.life
             let undoes = !life.asked.programs.isDisjoint(with: [.stop, .down])

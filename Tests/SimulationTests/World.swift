@@ -140,6 +140,7 @@ final class World {
         if isTraced { for action in actions { note("    \(action)") } }
         noteWanted()
         try check(actions)
+        expectEndOfServices()
         return actions
     }
 
