@@ -124,7 +124,10 @@ extension World {
             return
         }
         try require(ending == stop.ending, "ends in another way")
-        let isTimeOver = now >= stop.end + World.second / 2
+        let end =
+            schedule.isDefined && !reachesOthers
+            ? min(stop.end, (stop.gone ?? stop.end) + schedule.reserve) : stop.end
+        let isTimeOver = now >= end + World.second / 2
         try require(isTimeOver || !isAnythingLeft, "ends while something is left")
         let isLate = now >= stop.end - min(stop.end, schedule.reserve)
         let expected =

@@ -56,6 +56,8 @@ struct ExpectedStop {
     var essentialCode: Int32?
     /// Whether the services have ended.
     var isPastServices = false
+    /// Since when no service has had a process. Some may have been let go of since, which is known a little later.
+    var gone: UInt64?
 }
 
 /// What the events mean, from the manual.
@@ -103,10 +105,16 @@ extension World {
         self.stop = stop
     }
 
+    func noteGoneServices() {
+        let gone = stop?.gone ?? now
+        let isThere = services.contains { $0?.isLogger == false && $0?.process != 0 }
+        stop?.gone = isThere ? nil : gone
+    }
+
     /// Whether a service or the main command has a process.
     var isServiceUp: Bool {
         services.contains { service in
-            guard let service, !service.isLogger, !service.life.isClosed else { return false }
+            guard let service, !service.isLogger else { return false }
             // Another of its programs may follow.
             let life = service.life
             let undoes = !life.asked.programs.isDisjoint(with: [.stop, .down])

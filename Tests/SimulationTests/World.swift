@@ -140,7 +140,7 @@ final class World {
         if isTraced { for action in actions { note("    \(action)") } }
         noteWanted()
         try check(actions)
-        expectEndOfServices()
+        noteGoneServices()
         return actions
     }
 
