@@ -78,6 +78,11 @@ extension Conductor {
     mutating func releaseBlocked(at now: Moment) -> [Action] {
         var actions: [Action] = []
         while stop == nil, order.isToBeLookedAt {
+            // To see whether the scan is settled takes long in a great directory.
+            if !order.isStale && !isAnyBlocked {
+                order.ignoreChanges()
+                break
+            }
             if !isScanSettled(at: now) {
                 order.postpone()
                 return actions + releaseKnown(at: now) + showBlocked()
@@ -89,6 +94,10 @@ extension Conductor {
             }
         }
         return actions + showBlocked() + updateBundles(at: now)
+    }
+
+    private var isAnyBlocked: Bool {
+        services.indices.contains { services.places[$0]?.machine.state == .blocked }
     }
 
     /// A bundle is done when all that it stands for is there.
