@@ -5,17 +5,27 @@ import CLinux
 public func readLink(_ path: ByteString, in directory: Directory = .current) throws(SystemError)
     -> ByteString
 {
-    let room = 4096
-    // The limits of this process may leave it nothing to allocate.
-    return try withUnsafeTemporaryAllocation(byteCount: room, alignment: 1) {
-        (buffer) throws(SystemError) -> ByteString in
-        let start = buffer.baseAddress.unsafelyUnwrapped.assumingMemoryBound(to: CChar.self)
-        let count = try Kernel.call("readlink", path) {
-            path.withCString { readlinkat(directory.number, $0, start, room) }
-        }
-        if count == room { throw SystemError("readlink", Errno(ENAMETOOLONG), subject: path) }
-        return ByteString(Array(buffer[..<count]))
+    // So much comes from the stack: the limits of this process may leave it nothing to allocate.
+    let short = try withUnsafeTemporaryAllocation(byteCount: 1024, alignment: 1) {
+        (buffer) throws(SystemError) in try readLink(path, in: directory, into: buffer)
     }
+    if let short { return short }
+    let long = try withUnsafeTemporaryAllocation(byteCount: 4096, alignment: 1) {
+        (buffer) throws(SystemError) in try readLink(path, in: directory, into: buffer)
+    }
+    guard let long else { throw SystemError("readlink", Errno(ENAMETOOLONG), subject: path) }
+    return long
+}
+
+/// What a symbolic link says; nil if that leaves no byte of the buffer.
+private func readLink(
+    _ path: ByteString, in directory: Directory, into buffer: UnsafeMutableRawBufferPointer
+) throws(SystemError) -> ByteString? {
+    let start = buffer.baseAddress.unsafelyUnwrapped.assumingMemoryBound(to: CChar.self)
+    let count = try Kernel.call("readlink", path) {
+        path.withCString { readlinkat(directory.number, $0, start, buffer.count) }
+    }
+    return count == buffer.count ? nil : ByteString(Array(buffer[..<count]))
 }
 
 /// Makes `path` a symbolic link that says `target`. symlinkat(2).
