@@ -11,7 +11,7 @@ func withContenv(_ call: Call) throws(Failure) -> Outcome {
     if !keeps, let variables = try containerEnvironment() {
         environment = Environment()
         // What its supervisor told it, it is to know still.
-        for name in ServiceEnvironment.names {
+        for name in supervisorNames.words {
             if let value = call.environment[name] { environment.set(name, value) }
         }
         for (name, value) in variables { environment.set(name, value) }
@@ -40,9 +40,5 @@ private func containerEnvironment() throws(Failure) -> [(ByteString, ByteString)
     return variables
 }
 
-private enum ServiceEnvironment {
-    static let names: [ByteString] = [
-        "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_PID", "LISTEN_FDS",
-        "LISTEN_FDNAMES",
-    ]
-}
+private let supervisorNames = WordList(
+    "NOTIFY_SOCKET WATCHDOG_USEC WATCHDOG_PID LISTEN_PID LISTEN_FDS LISTEN_FDNAMES")

@@ -102,7 +102,9 @@ extension Conductor {
     /// Kills programs that took too long, and tries again what found no room.
     mutating func passTimeOfCompanions(at now: Moment) -> [Action] {
         var actions: [Action] = []
-        for id in companions.keys.sorted(by: { $0.index < $1.index }) {
+        if companions.isEmpty { return actions }
+        for index in services.indices {
+            let id = ServiceID(index)
             if let pid = companions[id]?.passTime(at: now.nanoseconds) {
                 actions.append(.signal(pid: pid, .kill))
             }

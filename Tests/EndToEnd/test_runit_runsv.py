@@ -59,7 +59,8 @@ class TestRunsv:
         with supervisor("runsv", path):
             pid = wait_run(path)
             assert told() == [f"{pid}\n", "run\n"]
-            assert told(path / "log") == [f"{wait_run(path / 'log')}\n", "run\n"]
+            logger = wait_run(path / "log")
+            assert told(path / "log") == [f"{logger}\n", "run\n"]
             run("sv", "pause", path)
             wait_for(lambda: told()[1] == "run, paused\n", "paused")
             run("sv", "down", path)

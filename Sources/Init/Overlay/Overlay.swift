@@ -38,12 +38,12 @@ struct Overlay {
 
     /// With what s6-overlay adds where it is missing.
     private static func path(_ path: ByteString?) -> ByteString {
-        var words = (path ?? "").bytes.split(separator: UInt8(ascii: ":")).map { ByteString($0) }
-        if !words.contains("/command") { words.insert("/command", at: 0) }
-        for word in ["/usr/bin", "/bin"] as [ByteString] where !words.contains(word) {
-            words.append(word)
+        var path = path ?? ""
+        let words = path.bytes.split(separator: UInt8(ascii: ":")).map { ByteString($0) }
+        for word in WordList("/usr/bin /bin").words where !words.contains(word) {
+            path = path.isEmpty ? word : "\(path):\(word)"
         }
-        return ByteString(words, joinedBy: ":")
+        return words.contains("/command") ? path : "/command:\(path)"
     }
 
     /// By which programs of such images end the container.
@@ -51,7 +51,7 @@ struct Overlay {
         let directory: ByteString = "\(OverlayFiles.state)/basedir/bin"
         try OverlayFiles.make(directory)
         let binary = try readLink("/proc/self/exe")
-        for name in ["halt", "poweroff", "reboot"] as [ByteString] {
+        for name in WordList("halt poweroff reboot").words {
             try makeSymbolicLink("\(directory)/\(name)", to: binary)
         }
     }

@@ -15,12 +15,12 @@ struct OverlaySettings {
     let ignored: [ByteString]
 
     /// What these would do is not done here.
-    private static let unknown: [ByteString] = [
-        "S6_LOGGING", "S6_LOGGING_SCRIPT", "S6_CATCHALL_USER", "S6_CMD_ARG0",
-        "S6_KILL_FINISH_MAXTIME", "S6_SERVICES_GRACETIME", "S6_SERVICES_READYTIME",
-        "S6_SYNC_DISKS", "S6_FIX_ATTRS_HIDDEN", "S6_RUNTIME_PROFILE", "S6_RUNTIME_BUNDLEDIR",
-        "S6_WAIT_FOR_CLOSING_FD",
-    ]
+    private static let unknown = WordList(
+        """
+        S6_LOGGING S6_LOGGING_SCRIPT S6_CATCHALL_USER S6_CMD_ARG0 S6_KILL_FINISH_MAXTIME \
+        S6_SERVICES_GRACETIME S6_SERVICES_READYTIME S6_SYNC_DISKS S6_FIX_ATTRS_HIDDEN \
+        S6_RUNTIME_PROFILE S6_RUNTIME_BUNDLEDIR S6_WAIT_FOR_CLOSING_FD
+        """)
 
     /// The settings of an environment.
     init(_ environment: Environment) {
@@ -33,6 +33,6 @@ struct OverlaySettings {
         commandPatience = patience == 0 ? nil : patience
         killGrace = number("S6_KILL_GRACETIME")
         hook = environment["S6_STAGE2_HOOK"].flatMap { $0.isEmpty ? nil : $0 }
-        ignored = OverlaySettings.unknown.filter { environment[$0] != nil }
+        ignored = OverlaySettings.unknown.words.filter { environment[$0] != nil }
     }
 }

@@ -13,24 +13,27 @@ struct OverlayTree {
     private let settings: OverlaySettings
     private let messages: Messages
     /// The names of the source directories.
-    private let sources: Set<ByteString>
+    private let sources: [ByteString]
     /// What the names of pipelines stand for.
-    private var pipelines: [ByteString: [ByteString]] = [:]
+    private var pipelines: [(name: ByteString, members: [ByteString])] = []
     /// What is made by its own name.
-    private static let brought: [ByteString] = [
-        "base", "fix-attrs", "legacy-cont-init", "legacy-services", "user", "user2",
-    ]
+    private static let brought = WordList(
+        "base fix-attrs legacy-cont-init legacy-services user user2")
+    /// What belongs to a reader as a service, and not as a logger.
+    private static let unneeded = WordList(
+        "consumer-for producer-for pipeline-name dependencies dependencies.d type")
 
     init(_ settings: OverlaySettings, _ messages: Messages) {
         self.settings = settings
         self.messages = messages
-        sources = Set(OverlayFiles.names(in: OverlayFiles.definitions))
+        sources = OverlayFiles.names(in: OverlayFiles.definitions)
         for name in sources {
             let place: ByteString = "\(OverlayFiles.definitions)/\(name)"
             guard let pipeline = OverlayTree.words(of: "\(place)/pipeline-name").first else {
                 continue
             }
-            pipelines[pipeline] = OverlayTree.words(of: "\(place)/consumer-for") + [name]
+            pipelines.append(
+                (pipeline, OverlayTree.words(of: "\(place)/consumer-for") + [name]))
         }
     }
 
@@ -40,9 +43,8 @@ struct OverlayTree {
             OverlayFiles.isDirectory("\(OverlayFiles.services)/\($0)")
         }
         try makeBase()
-        for name in ["fix-attrs", "legacy-cont-init"] as [ByteString] {
-            try makeBundle(name, ["base"])
-        }
+        try makeBundle("fix-attrs", ["base"])
+        try makeBundle("legacy-cont-init", ["base"])
         let (first, last) = (contents(of: "user"), contents(of: "user2"))
         try makeBundle("user", first)
         try makeBundle("user2", last)
@@ -60,7 +62,8 @@ struct OverlayTree {
             names += OverlayFiles.names(in: "\(place)/\(bundle)/contents.d")
             names += OverlayTree.words(of: "\(place)/\(bundle)/contents")
         }
-        return names.flatMap { pipelines[$0] ?? [$0] }.filter { !isConsumer($0) }
+        return names.flatMap { name in pipelines.first { $0.name == name }?.members ?? [name] }
+            .filter { !isConsumer($0) }
     }
 
     /// These, and all that they need or stand for. What is not there is left to whoever names it to complain of.
@@ -68,7 +71,7 @@ struct OverlayTree {
         var found: [ByteString] = []
         var waiting = names
         while let name = waiting.popLast() {
-            guard sources.contains(name), !OverlayTree.brought.contains(name),
+            guard sources.contains(name), OverlayTree.brought.index(of: name) == nil,
                 !found.contains(name), !isConsumer(name)
             else { continue }
             found.append(name)
@@ -143,10 +146,7 @@ struct OverlayTree {
         if let consumer = consumers.first {
             try link(
                 "\(OverlayFiles.definitions)/\(consumer)", to: "\(place(name))/log",
-                leavingOut: [
-                    "consumer-for", "producer-for", "pipeline-name", "dependencies",
-                    "dependencies.d", "type",
-                ])
+                leavingOut: OverlayTree.unneeded.words)
         }
         let isOneshot = OverlayTree.words(of: "\(source)/type").first == "oneshot"
         if isOneshot && settings.stopsOnFailure {
@@ -184,7 +184,7 @@ struct OverlayTree {
     {
         try OverlayFiles.make(target)
         for name in try entries(of: source) where !left.contains(name) {
-            if ["supervise", "event"].contains(name) { continue }
+            if name == "supervise" || name == "event" { continue }
             if name == "log", OverlayFiles.isDirectory("\(source)/log") {
                 try link("\(source)/log", to: "\(target)/log", leavingOut: [])
             } else {
