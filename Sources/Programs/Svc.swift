@@ -35,21 +35,23 @@ func svc(_ call: Call) throws(Failure) -> Outcome {
     let services = call.arguments.dropFirst(options.operands).map {
         (name: $0, directory: scan.directory(of: $0))
     }
-    var dependents: SvcDependents?
-    if commands.contains(.down) { dependents = SvcDependents(of: services.map { $0.directory }) }
+    let directories = services.map { $0.directory }
     if takesDependents {
-        guard let dependents else {
+        guard commands.contains(.down) else {
             throw Failure("--dependents goes with -d", exitCode: 100)
         }
         let forever = try WaitPatience("")
-        for group in dependents.stopOrder where !group.isEmpty {
+        for group in SvcDependents(of: directories).stopOrder where !group.isEmpty {
             let services = group.map { (name: $0, directory: $0) }
             let code = try send([.down], to: services, start, patience ?? forever, call.messages)
             if code != 0 { return .exit(code) }
         }
     }
     let code = try send(commands, to: services, start, patience, call.messages)
-    if !takesDependents { dependents?.report(call.messages) }
+    // All definitions are read for this, which nobody's stop waits for.
+    if commands.contains(.down) && !takesDependents {
+        SvcDependents(of: directories).report(call.messages)
+    }
     return .exit(code)
 }
 

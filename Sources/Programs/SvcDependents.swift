@@ -13,8 +13,8 @@ struct SvcDependents {
     /// told when it is sent commands.
     init(of directories: [ByteString]) {
         for directory in directories {
+            if addToKnown(directory) { continue }
             do throws(SystemError) {
-                if try addToKnown(directory) { continue }
                 let (definitions, name) = try ScanDefinitions.around(directory)
                 scans.append((definitions, definitions.graph.services(named: name)))
             } catch {
@@ -24,7 +24,7 @@ struct SvcDependents {
     }
 
     /// Whether the directory is in a scan directory that has been read for another.
-    private mutating func addToKnown(_ directory: ByteString) throws(SystemError) -> Bool {
+    private mutating func addToKnown(_ directory: ByteString) -> Bool {
         let name = directory.lastComponent
         let parent = ByteString(directory.bytes.dropLast(name.count))
         guard !name.isEmpty, let index = scans.firstIndex(where: { $0.definitions.path == parent })
