@@ -16,6 +16,7 @@ import os
 import pathlib
 import platform
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -228,3 +229,19 @@ def machine():
                   for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines()
                   if line.startswith("model name")), platform.machine())
     return f"{os.cpu_count()} × {model}, Linux {platform.release()}"
+
+
+@contextlib.contextmanager
+def first(command, directory, output=None):
+    """`command` as process 1, with `output` for itself and its services; yields its process id here. All its processes end with the block."""
+    process = subprocess.Popen(
+        ["unshare", "--pid", "--fork", "--kill-child", "--", *map(str, command)], cwd=directory,
+        env=environment("/usr/bin"), stdin=subprocess.DEVNULL, stdout=output,
+        stderr=subprocess.DEVNULL)
+    try:
+        children = pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        yield lambda: int(wait_for(
+            lambda: process.poll() is None and children.read_text().split(), str(command))[0])
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
