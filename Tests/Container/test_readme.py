@@ -65,7 +65,8 @@ def shell(engine, tmp_path):
 
 
 def test_blocks_are_of_kinds_that_are_tested():
-    assert [language for language, _ in blocks()] == ["console", "dockerfile", "console", "sh", "sh"]
+    """The settings are in Tests/EndToEnd/test_documents.py, which runs svcheck on them."""
+    assert [language for language, _ in blocks()] == ["console", "dockerfile", "console", "sh", "sh", "settings", "sh"]
 
 
 def test_the_first_thirty_seconds(shell, tmp_path):
@@ -88,9 +89,16 @@ def test_the_first_thirty_seconds(shell, tmp_path):
 def test_the_targets_for_developers():
     _, text = blocks()[3]
     targets = re.findall(r"^make (\S+)", text, re.M)
-    assert targets == ["demo", "test"]
+    assert targets == ["demo", "test", "machine"]
     for target in targets:
         subprocess.run(["make", "-n", target], cwd=ROOT, check=True, capture_output=True)
+
+
+def test_the_targets_for_machines():
+    """Tests/VM makes and boots them."""
+    _, text = blocks()[6]
+    for line in text.splitlines():
+        subprocess.run(["sh", "-c", line.replace("make", "make -n", 1)], cwd=ROOT, check=True, capture_output=True)
 
 
 def test_managing_services(start):

@@ -58,7 +58,7 @@ def test_the_file_for_debuggers_fits_the_binary():
 
 def test_the_settings_of_the_readme_are_right(tmp_path):
     text = (ROOT / "README.md").read_text()
-    settings = re.search(r"```\n(needs db.*?)```", text, re.S).group(1)
+    settings = re.search(r"```settings\n(.*?)```", text, re.S).group(1)
     for name in "web", "db":
         lay(tmp_path / name)
     (tmp_path / "web/settings").write_text(settings)
