@@ -58,10 +58,9 @@ public enum SmallInit: Sendable {
         }
     }
 
-    /// Whether the command is run although its group cannot be the terminal's foreground.
-    func toleratesTerminal(_ errno: Errno) -> Bool {
-        errno == .notTerminal || errno == .noReader
-            || self == .catatonit && errno == .badDescriptor
+    /// Whether the command is run although its group cannot be the terminal's foreground: there is none, or no input.
+    static func toleratesTerminal(_ errno: Errno) -> Bool {
+        errno == .notTerminal || errno == .noReader || errno == .badDescriptor
     }
 }
 

@@ -65,7 +65,7 @@ struct SmallInitChild: ~Copyable {
             throw refused("setpgid failed", "failed to create process group", error.errno)
         }
         do throws(SystemError) { try takeForeground() } catch {
-            if plan.kind.toleratesTerminal(error.errno) { return }
+            if SmallInit.toleratesTerminal(error.errno) { return }
             throw refused(
                 "tcsetpgrp failed", "setting foreground process failed", error.errno)
         }

@@ -195,11 +195,19 @@ private struct PatientlessOutput {
     mutating func write(_ line: SmallInitLine) {
         let place = Int(line.descriptor)
         if copies[place] < 0 {
-            copies[place] = reopenWithoutWaiting(line.descriptor) ?? line.descriptor
+            copies[place] = copy(line.descriptor) ?? line.descriptor
         }
         // There is nobody to tell of an error.
         do throws(SystemError) {
             try writeWithoutWaiting(copies[place], Array(line.text.bytes) + [UInt8(ascii: "\n")])
         } catch {}
+    }
+
+    /// One beyond the standard descriptors: were one of those closed, it would be taken for it.
+    private func copy(_ descriptor: Int32) -> Int32? {
+        guard let copy = reopenWithoutWaiting(descriptor) else { return nil }
+        if copy > Standard.error { return copy }
+        closeUnowned(copy)
+        return nil
     }
 }
