@@ -55,8 +55,8 @@ def each(name, *words, only=INITS, **more):
 
 # MARK: how the command ends
 
-CODES = [0, 1, 2, 3, 42, 63, 64, 99, 100, 111, 125, 126, 127, 128, 129, 137, 143, 200, 254, 255]
-DEATHS = [1, 2, 3, 6, 9, 10, 11, 13, 14, 15, 24, 31, 34, 40, 64]
+CODES = [0, 1, 2, 42, 100, 111, 126, 127, 128, 143, 254, 255]
+DEATHS = [1, 2, 3, 6, 9, 11, 15, 31, 34, 64]
 
 
 @identities([one for code in CODES
@@ -361,7 +361,6 @@ def test_pause(number):
         process = subprocess.Popen([place / "catatonit", "-P"], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                                    start_new_session=True)
         status = pathlib.Path(f"/proc/{process.pid}/status")
-        wait_for(lambda: "SigBlk:\tffff" in status.read_text() or "SigBlk:\tfffffffe" in status.read_text())
         wait_for(lambda: "State:\tS" in status.read_text())
         process.send_signal(number)
         if number in (19, 20, 21, 22):

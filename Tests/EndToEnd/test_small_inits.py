@@ -73,9 +73,8 @@ def test_no_signal_at_the_start_is_lost(name, group):
     options = group if name != "dumb-init" else []
     for pause in range(12):
         with background(*line(name, *options), "sleep", "20") as process:
-            wait_for(lambda: "SigBlk:\t0000000000000000" not in
-                     pathlib.Path(f"/proc/{process.pid}/status").read_text(), "the init's mask")
-            time.sleep(pause / 4000)
+            # Any moment will do.
+            time.sleep(pause / 1000)
             process.send_signal(signal.SIGTERM)
             assert process.wait(10) in (-15, 143)
 

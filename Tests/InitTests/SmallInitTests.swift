@@ -53,7 +53,7 @@ struct SmallInitOptionsTests {
         for (text, level) in [
             ("0", 0), ("3", 3), ("", 0), ("x", 0), ("2x", 2), ("-1", Int(Int32.max)),
         ] {
-            let entry = ByteString("TINI_VERBOSITY=\(text)")
+            let entry = ByteString("TINI_VERBOSITY=" + text as String)
             #expect(tini(["-vv", "x"], [entry]).plan?.verbosity == level, "\(text)")
         }
     }
@@ -88,7 +88,7 @@ struct SmallInitOptionsTests {
         ]
         for (index, name) in names.enumerated() {
             guard let name else { continue }
-            let plan = tini(["-p", ByteString("SIG\(name)"), "x"]).plan
+            let plan = tini(["-p", ByteString("SIG" + name as String), "x"]).plan
             #expect(plan?.parentDeathSignal == Signal(Int32(index + 1)), "\(name)")
         }
         for name in [
