@@ -90,11 +90,18 @@ struct SmallInitChild: ~Copyable {
         }
         do throws(SystemError) { try takeTerminal(Standard.input, force: false) } catch {
             let (code, text) = (error.errno.code, error.errno.libraryText)
-            if plan.verbosity > 0 {
-                tell("[dumb-init] Unable to attach to controlling tty (errno=\(code) \(text)).")
-            }
+            mention("Unable to attach to controlling tty (errno=\(code) \(text)).")
         }
-        if plan.verbosity > 0 { tell("[dumb-init] setsid complete.") }
+        mention("setsid complete.")
+    }
+
+    /// Says what is only said when asked for, and keeps no command waiting for that.
+    private func mention(_ text: ByteString) {
+        guard plan.verbosity > 0 else { return }
+        let line: ByteString = "[dumb-init] \(text)\n"
+        do throws(SystemError) {
+            try writeWithoutWaiting(Standard.error, Array(line.bytes))
+        } catch {}
     }
 
     private func restoreSignals() throws(Refusal) {
@@ -136,7 +143,7 @@ struct SmallInitChild: ~Copyable {
             ? "[FATAL tini (\(pid))] \(text)" : "ERROR (catatonit:\(pid)): \(text)"
     }
 
-    /// It may wait for its reader: it is not the init.
+    /// The last word of the child, which may wait for its reader: it is not the init.
     private func tell(_ text: ByteString) {
         do throws(SystemError) {
             try writeAll(Standard.error, Array(text.bytes) + [UInt8(ascii: "\n")])
