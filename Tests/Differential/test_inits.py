@@ -12,7 +12,7 @@ import sys
 
 import pytest
 
-from apus import BIN, REFERENCE, wait_for
+from apus import BIN, REFERENCE, background, wait_for
 from harness import Case, compare, ending_all
 
 SUPPORT = pathlib.Path(__file__).resolve().parents[1] / "Support"
@@ -358,15 +358,14 @@ def test_every_signal_to_process_1(name):
 def test_pause(number):
     """catatonit -P: a process 1 that only reaps, until TERM or INT."""
     def observe(place):
-        process = subprocess.Popen([place / "catatonit", "-P"], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                                   start_new_session=True)
-        status = pathlib.Path(f"/proc/{process.pid}/status")
-        wait_for(lambda: "State:\tS" in status.read_text())
-        process.send_signal(number)
-        if number in (19, 20, 21, 22):
-            process.send_signal(signal.SIGCONT)
-        process.send_signal(signal.SIGTERM)
-        return process.wait(30)
+        with background(place / "catatonit", "-P", stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+            status = pathlib.Path(f"/proc/{process.pid}/status")
+            wait_for(lambda: "State:\tS" in status.read_text())
+            process.send_signal(number)
+            if number in (19, 20, 21, 22):
+                process.send_signal(signal.SIGCONT)
+            process.send_signal(signal.SIGTERM)
+            return process.wait(30)
     assert observe(BIN) == observe(REFERENCE)
 
 
