@@ -186,7 +186,11 @@ MASKS = "grep -E '^Sig(Blk|Ign):' /proc/self/status"
 LISTEN = '[ "$LISTEN_PID" = $$ ] && echo own; [ "$LISTEN_PID" = $PPID ] && echo parent; [ -z "$LISTEN_PID" ] && echo unset'
 
 
-@identities(
+# Those of Tests/Support/differences.py.
+DIFFERENT = ["catatonit: signals", "catatonit: HUP ignored", "catatonit: TTIN and TTOU ignored",
+             "catatonit: the directory of the init", "catatonit -g: the directory of the init",
+             "tini: no input", "tini: nothing"]
+INHERITED = (
     [script(f"{name}: session and group", line[0], f"{' '.join(line)} sh -c '{LOOK}'")
      for name, line in VARIANTS.items()]
     + [script(f"{name}: {what}", line[0], f"{before}{' '.join(line)} {MASKS}")
@@ -208,8 +212,15 @@ LISTEN = '[ "$LISTEN_PID" = $$ ] && echo own; [ "$LISTEN_PID" = $PPID ] && echo 
     + [script(f"{name}: {what}", line[0], f"{' '.join(line)} sh -c 'exit 7' {closed}")
        for name, line in VARIANTS.items() if name in ("tini", "dumb-init", "catatonit")
        for what, closed in [("no input", "<&-"), ("no output", ">&-"), ("no errors", "2>&-"), ("nothing", "<&- >&- 2>&-")]])
+
+
+@identities(INHERITED)
 def test_inheritance(case):
     compare(case)
+
+
+def test_the_differences_are_cases():
+    assert {name.partition(": ")[2] for name in (case.name for case in INHERITED)} >= set(DIFFERENT)
 
 
 # MARK: orphans

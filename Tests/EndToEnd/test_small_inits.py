@@ -50,11 +50,11 @@ def test_a_thousand_orphans_leave_no_zombie(name, tmp_path):
 
 @pytest.mark.parametrize("name, option", [("tini", "-vvv"), ("dumb-init", "-v"), ("catatonit", "-g")])
 def test_nobody_who_reads_is_waited_for(name, option, tmp_path):
-    """Standard output and error are full pipes, and shared with the command."""
+    """Standard output and error are a full pipe. The command does not write to it: a shell tells of each child's death."""
     reader, writer = os.pipe()
     fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
     os.write(writer, bytes(4096))
-    script = f"trap 'exit 9' TERM; trap : USR1; echo > {tmp_path}/up; while :; do sleep 0.02; done"
+    script = f"exec 2> /dev/null; trap 'exit 9' TERM; trap : USR1; echo > {tmp_path}/up; while :; do sleep 0.02; done"
     environment = {**os.environ, "CATATONIT_DEBUG": "1"}
     with background(*line(name, option), "sh", "-c", script, stdout=writer, stderr=writer, env=environment) as process:
         wait_for((tmp_path / "up").exists)
