@@ -57,9 +57,12 @@ struct Program: Sendable {
     static let all: InlineArray<_, Program> = [
         Program("addcr", "put a CR before every line feed", addcr),
         Program(stage: "argv0", "run a program under another name", argv0),
+        Program("catatonit", "run one command as catatonit does", catatonit),
         Program(stage: "chpst", "run a program with a changed process state", chpst),
         Program("date@", "show a host's time", dateAt),
         Program("delcr", "take the CR out before every line feed", delcr),
+        Program("docker-init", "run one command as tini does", tini),
+        Program("dumb-init", "run one command as dumb-init does", dumbInit),
         Program(stage: "envdir", "run a program with variables from a directory", envdir),
         Program(
             stage: "envuidgid", "run a program with an account's ids in UID and GID",
@@ -119,6 +122,8 @@ struct Program: Sendable {
             "tcpserver", "accept connections and start a program for each", longOptions: true,
             tcpserver),
         Program("telinit", "change the runlevel", telinit),
+        Program("tini", "run one command as tini does", tini),
+        Program("tini-static", "run one command as tini does", tini),
         Program("who@", "show who is on a host", whoAt),
         Program(
             stage: "with-contenv", "run a program with the container's environment", withContenv),

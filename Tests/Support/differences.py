@@ -14,7 +14,18 @@ _CHECK = "check waits for what was asked for, as documented; the original takes 
 _LAST_LINE = "the original loses the last line"
 _PLUS = "what follows a plus is looked for too; the original takes the end of the line for all of it"
 
+_MASK = "the original blocks TSTP, TTIN and TTOU in the command, which no terminal can suspend then"
+_LEAVES = "the init leaves its directory, as newer versions of the original do"
+_NO_INPUT = "a closed standard input keeps no command from being run"
+
 DIFFERENCES = {
+    "catatonit": {
+        "catatonit: catatonit: signals": _MASK,
+        "catatonit: catatonit: HUP ignored": _MASK,
+        "catatonit: catatonit: TTIN and TTOU ignored": _MASK,
+        "catatonit: catatonit: the directory of the init": _LEAVES,
+        "catatonit: catatonit -g: the directory of the init": _LEAVES,
+    },
     "chpst": {
         "chpst: -u :uid: is not the group of root": _NOT_ROOT,
         "chpst: -u :uid:gid: is not the group of root": _NOT_ROOT,
@@ -124,6 +135,10 @@ DIFFERENCES = {
         "tai64nlocal: 23 digits": _LABEL,
         "tai64nlocal: the greatest label": _LABEL,
         "tai64nlocal: the input ends within a label": "the original drops the label",
+    },
+    "tini": {
+        "tini: tini: no input": _NO_INPUT,
+        "tini: tini: nothing": _NO_INPUT,
     },
     "tcprules": {
         "trailing-cr": _VISIBLE,

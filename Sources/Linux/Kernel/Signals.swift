@@ -89,6 +89,18 @@ public func setDisposition(_ signal: Signal, ignored: Bool) throws(SystemError) 
     try Kernel.call("sigaction") { cl_signal_disposition(signal.number, ignored ? 1 : 0) } == 1
 }
 
+/// Waits until a signal of `set`, which the caller has blocked, is pending, and takes it. sigwaitinfo(2).
+public func awaitSignal(_ set: SignalSet) throws(SystemError) -> Signal {
+    var bits = set.rawValue
+    let number = try Kernel.call("sigtimedwait") {
+        withUnsafeMutablePointer(to: &bits) {
+            cl_syscall(
+                Int(SYS_rt_sigtimedwait), Int(bitPattern: $0), 0, 0, MemoryLayout<UInt64>.size)
+        }
+    }
+    return Signal(Int32(number))
+}
+
 /// A descriptor that becomes readable when a blocked signal of its set is pending. signalfd(2).
 public struct SignalDescriptor: ~Copyable {
     /// What to wait on.

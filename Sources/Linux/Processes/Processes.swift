@@ -264,11 +264,30 @@ public enum CurrentProcess {
         _ = try Kernel.call("prctl") { cl_prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) }
     }
 
-    /// Has it killed when its parent ends, however that does. prctl(2) PR_SET_PDEATHSIG.
-    public static func endWithParent() throws(SystemError) {
+    /// Whether it is the reaper of its descendants' orphans by its own wish. prctl(2) PR_GET_CHILD_SUBREAPER.
+    public static func isSubreaper() throws(SystemError) -> Bool {
+        var answer: Int32 = 0
         _ = try Kernel.call("prctl") {
-            cl_prctl(PR_SET_PDEATHSIG, UInt(Signal.kill.number), 0, 0, 0)
+            withUnsafeMutablePointer(to: &answer) {
+                cl_prctl(PR_GET_CHILD_SUBREAPER, UInt(bitPattern: $0), 0, 0, 0)
+            }
         }
+        return answer == 1
+    }
+
+    /// Has it killed, or sent another signal, when its parent ends, however that does. prctl(2) PR_SET_PDEATHSIG.
+    public static func endWithParent(_ signal: Signal = .kill) throws(SystemError) {
+        _ = try Kernel.call("prctl") {
+            cl_prctl(PR_SET_PDEATHSIG, UInt(signal.number), 0, 0, 0)
+        }
+    }
+
+    /// Whether it leads its session. getsid(2).
+    public static var leadsSession: Bool { getsid(0) == getpid() }
+
+    /// Starts a process group. setpgid(2).
+    public static func startGroup() throws(SystemError) {
+        _ = try Kernel.call("setpgid") { setpgid(0, 0) }
     }
 
     /// Starts a session. setsid(2).

@@ -5,10 +5,25 @@ import CLinux
 /// child may be given the foreground. tcgetpgrp(3).
 public func isForeground(_ descriptor: Int32) -> Bool { tcgetpgrp(descriptor) == getpgrp() }
 
-/// Makes the terminal the controlling one of this session, whoever had it. ioctl(2) TIOCSCTTY.
-public func takeTerminal(_ descriptor: Int32) throws(SystemError) {
+/// Makes this process's group the foreground one of its terminal. It has SIGTTOU blocked or ignored, or is in the
+/// foreground. tcsetpgrp(3).
+public func takeForeground(_ descriptor: Int32) throws(SystemError) {
+    _ = try Kernel.call("tcsetpgrp") { tcsetpgrp(descriptor, getpgrp()) }
+}
+
+/// Makes the terminal the controlling one of this session; with `force`, for which it takes privilege, whoever had it.
+/// ioctl(2) TIOCSCTTY.
+public func takeTerminal(_ descriptor: Int32, force: Bool = true) throws(SystemError) {
     _ = try Kernel.call("ioctl") {
-        cl_syscall(Int(SYS_ioctl), Int(descriptor), Int(TIOCSCTTY), 1, 0)
+        cl_syscall(Int(SYS_ioctl), Int(descriptor), Int(TIOCSCTTY), force ? 1 : 0, 0)
+    }
+}
+
+/// Gives up the controlling terminal; the leader of a session does so for all of it, whose foreground gets HUP and CONT.
+/// ioctl(2) TIOCNOTTY.
+public func leaveTerminal(_ descriptor: Int32) throws(SystemError) {
+    _ = try Kernel.call("ioctl") {
+        cl_syscall(Int(SYS_ioctl), Int(descriptor), Int(TIOCNOTTY), 0, 0)
     }
 }
 
