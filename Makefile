@@ -9,7 +9,7 @@ STATIC = swift build -c release --traits Static --toolset build/toolset.json \
 	--scratch-path .build-static --experimental-lto-mode full --explicit-target-dependency-import-check error
 PYTEST = /usr/bin/python3 -m pytest -q -p no:cacheprovider --import-mode=importlib
 
-.PHONY: all build test lint unit end-to-end differential container fuzzer fuzz soak mutants bench demo vm machine install clean
+.PHONY: all build test lint unit-build unit end-to-end differential image container fuzzer fuzz soak mutants bench demo vm machine install clean
 
 all: build
 
@@ -25,8 +25,14 @@ build/toolset.json: Scripts/make-sysroot Scripts/install-packages
 	Scripts/install-packages build
 	Scripts/make-sysroot
 
-# The container tests mostly wait, so fuzzing takes the time that they leave: a minute for all formats.
-test: lint unit end-to-end differential fuzzer
+# What mostly waits runs beside what mostly computes: the image for the container tests is built in the time that
+# the end-to-end tests leave, and fuzzing takes what the container tests leave, a minute for all formats.
+test:
+	Scripts/install-packages container
+	$(MAKE) -j 2 --output-sync=line build unit-build fuzzer
+	$(MAKE) lint unit
+	$(MAKE) -j 2 --output-sync=line end-to-end image
+	$(MAKE) differential
 	$(MAKE) -j 2 --output-sync=line container fuzz SECONDS=15
 
 lint: build
@@ -34,6 +40,10 @@ lint: build
 	swift format lint --strict --recursive --parallel Package.swift Sources Tests
 	Scripts/check-source
 	mandoc -T lint -W warning man/*.[0-9]
+
+unit-build:
+	Scripts/install-packages build
+	swift build --build-tests --explicit-target-dependency-import-check error
 
 # The simulation takes the same schedules each time: `make soak` looks for new ones.
 unit:
@@ -47,6 +57,12 @@ end-to-end: build
 differential: build
 	Scripts/install-packages test
 	$(PYTEST) -n 4 Tests/Differential
+
+# What the container tests start from, built ahead of them. The idle class leaves the processors to everybody else.
+image: build
+	Scripts/install-packages container
+	PYTHONPATH=Tests/Support chrt --idle 0 /usr/bin/python3 -B -c \
+		'import containers; containers.podman_works() is True and containers.build_image()'
 
 container: build
 	Scripts/install-packages container

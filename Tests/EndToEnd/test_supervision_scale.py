@@ -56,11 +56,11 @@ def test_restarts_cost_no_memory(scan):
     with supervisor(SVSCAN, scan) as process:
         def starts():
             return sum(len(lines(path / "starts")) for path in paths)
-        wait_for(lambda: starts() > 200, "200 starts", 30)
+        wait_for(lambda: starts() > 400, "400 starts", 30)
         before = private_memory(process.pid)
-        wait_for(lambda: starts() > 1200, "1200 starts", 60)
-        # A page or two more or less is what the allocator does; 16 bytes a start would be four.
-        assert private_memory(process.pid) <= before + 12
+        wait_for(lambda: starts() > 2400, "2400 starts", 60)
+        # A few pages more or less are what the allocator does; 16 bytes a start would be eight.
+        assert private_memory(process.pid) <= before + 20
 
 
 def test_coming_and_going_costs_no_memory_and_no_descriptor(scan, tmp_path):
