@@ -70,11 +70,13 @@ struct Program: Sendable {
             envuidgid),
         Program("fghack", "run a daemon that puts itself in the background", fghack),
         Program("finger@", "show what a finger server says", fingerAt),
+        Program("finish-exec", "end finish files of Debian's packages", finishExec),
         Program("fixcrio", "run a program with CR LF on its input and output", fixcrio),
         Program("halt", "stop the machine, with the power on", longOptions: true, halt),
         Program("http@", "show a page of a web server", httpAt),
         Program(
             "init", "process 1: services, orphans, a main command", longOptions: true, initialize),
+        Program("invoke-run", "interpret run files of Debian's packages", invokeRun),
         Program("mconnect", "talk to a mail server", mconnect),
         Program("mconnect-io", "pass lines to and from a mail server", mconnectIO),
         Program("multilog", "log lines to rotated directories", longOptions: true, multilog),
@@ -124,6 +126,7 @@ struct Program: Sendable {
         Program("telinit", "change the runlevel", telinit),
         Program("tini", "run one command as tini does", tini),
         Program("tini-static", "run one command as tini does", tini),
+        Program("utmpset", "note that the user of a terminal has left", utmpset),
         Program("who@", "show who is on a host", whoAt),
         Program(
             stage: "with-contenv", "run a program with the container's environment", withContenv),

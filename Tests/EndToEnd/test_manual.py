@@ -5,6 +5,7 @@ import os
 import pathlib
 import re
 import shutil
+import struct
 import tempfile
 
 import pytest
@@ -16,14 +17,16 @@ PAGES = """
 addcr.1 apus.8 argv0.1 chpst.8 date@.1 delcr.1 envdir.8 envuidgid.8 fghack.8 finger@.1 fixcrio.1 http@.1 mconnect-io.1
 mconnect.1 multilog.8 pgrphack.8 rblsmtpd.1 readproctitle.8 runsv.8 runsvdir.8 recordio.1 setlock.8 setuidgid.8 softlimit.8
 supervise.8 sv.8 svc.8 svcheck.8 svlogd.8 svok.8 svscan.8 svscanboot.8 svstat.8 svwait.8 tai64n.8 tai64nlocal.8 tcpcat.1 tcpclient.1
-catatonit.1 dumb-init.1 tini.1 tcprules.1 tcprulescheck.1 tcpserver.1 who@.1 with-contenv.8
+catatonit.1 dumb-init.1 tini.1 invoke-run.8 utmpset.8 tcprules.1 tcprulescheck.1 tcpserver.1 who@.1 with-contenv.8
 """.split()
 USERS = ["log", "dns", "dnslog", "www"]
-STAND_INS = ["qmail-smtpd", "httpd", "tinydns", "old-daemon", "sshd", "backup", "make", "who", "less",
+STAND_INS = ["qmail-smtpd", "httpd", "tinydns", "old-daemon", "sshd", "cron", "backup", "make", "who", "less",
              "program-that-signals-its-group"]
 PORTS = [7, 25, 79, 8080]
 # What examples take for given, in the directory that they run in.
 FILES = {
+    # Somebody on tty5, as utmp(5) has it.
+    "records/utmp": struct.pack("<hxxi32s4s32s300x8x", 7, 77, b"tty5", b"5", b"joe"),
     "etc/tcp.ssh": b":allow\n", "dos.txt": b"a\r\n", "file": b"x", "web/index.html": b"x",
     "var/log/sshd/current": b"@400000003b9aca0a00000000 x\n",
     "var/service/sshd/run": b"#!/bin/sh\nexec sleep 1000\n",
@@ -36,11 +39,15 @@ ip link set lo up
 mount --make-rprivate /
 mount --bind etc/passwd /etc/passwd
 mount --bind etc/group /etc/group
+for directory in /run /var/log; do mount --bind records $directory; done
 for port in {ports}; do tcpserver -RHl0 127.0.0.1 $port cat & done
 for port in {ports}; do until tcpclient -qRHl0 localhost $port true; do sleep 0.1; done; done
 svscan service &
 until svok service/sshd && svok service/sshd/log; do sleep 0.1; done
-exec timeout 3 sh example < /dev/null
+code=0; timeout 3 sh example < /dev/null || code=$?
+# It writes on when the program that it watches has ended; the end of process 1 would be its own.
+for turn in $(seq 100); do pgrep -x recordio > /dev/null || break; sleep 0.05; done
+exit $code
 """
 
 

@@ -14,6 +14,8 @@ public struct LoginRecord: Equatable, Sendable {
         case boot = 2
         /// Somebody is logged in, USER_PROCESS.
         case user = 7
+        /// Somebody has left, DEAD_PROCESS.
+        case dead = 8
     }
 
     /// What it tells.
