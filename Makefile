@@ -26,13 +26,12 @@ build/toolset.json: Scripts/make-sysroot Scripts/install-packages
 	Scripts/make-sysroot
 
 # What mostly waits runs beside what mostly computes: the image for the container tests is built in the time that
-# the end-to-end tests leave, and fuzzing takes what the container tests leave, a minute for all formats.
+# the differential tests leave, and fuzzing takes what the container tests leave, a minute for all formats.
 test:
 	Scripts/install-packages container
 	$(MAKE) -j 2 --output-sync=line build unit-build fuzzer
-	$(MAKE) lint unit
-	$(MAKE) -j 2 --output-sync=line end-to-end image
-	$(MAKE) differential
+	$(MAKE) lint unit end-to-end
+	$(MAKE) -j 2 --output-sync=line differential image
 	$(MAKE) -j 2 --output-sync=line container fuzz SECONDS=15
 
 lint: build

@@ -185,6 +185,10 @@ def test_the_version_is_the_changelogs():
     for name in names:
         for command in ([BIN / name], [BIN / "apus", name]):
             result = run(*command, "--version")
+            if name in ("catatonit", "dumb-init", "tini", "tini-static", "docker-init"):
+                # Engines look for what the originals say, wherever they say it.
+                assert re.search(rf"^(tini|dumb-init) .*\bapus {newest}\)?$", (result.stdout + result.stderr).decode())
+                continue
             assert (result.returncode, result.stdout.decode()) == (0, f"{name} (apus) {newest}\n")
 
 

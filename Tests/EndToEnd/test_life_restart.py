@@ -113,7 +113,9 @@ class TestDelay:
         lay(service, STAMP + "exit 1")
         with supervise(service):
             wait_for(lambda: len(lines(service / "out")) >= 4, "starts")
-        assert all(0.97 <= gap <= 1.5 for gap in gaps(service)[:3])
+        # However busy the machine is, it is never sooner.
+        found = gaps(service)[:3]
+        assert all(gap >= 0.97 for gap in found) and min(found) <= 1.5, found
 
     def test_a_service_that_waits_takes_commands(self, service):
         lay(service, "echo run >> out; exit 1", settings="restart-delay 1h\n")

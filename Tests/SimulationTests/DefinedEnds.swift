@@ -165,11 +165,13 @@ extension World {
 
     // MARK: - Status files
 
-    /// One that was not ready in time may be taken as ready; one that says it failed may not come back by itself.
+    /// One that was not ready in time may be taken as ready; one that says it failed may not come back by itself. A bundle
+    /// has neither, unless it has a process of the time before it became one.
     func noteDefinedStatus(_ id: ServiceID, _ record: StatusRecord) {
-        guard isDefined(id), let life = services[id.index]?.life, let details = record.details,
-            life.asked.kind != .bundle
+        guard isDefined(id), let service = services[id.index], let details = record.details,
+            service.life.asked.kind != .bundle || service.process != 0
         else { return }
+        let life = service.life
         if details.state == .failed && !life.isFinal { services[id.index]?.life.isFinal = true }
         let isLate =
             life.asked.ifLate == .proceed
