@@ -173,9 +173,10 @@ extension World {
         else { return }
         let life = service.life
         if details.state == .failed && !life.isFinal { services[id.index]?.life.isFinal = true }
+        // A limit holds from the start, whatever the settings say since.
+        let limits = [life.asked.readyLimit, life.definition.readyLimit].compactMap { $0 }
         let isLate =
-            life.asked.ifLate == .proceed
-            && life.asked.readyLimit.map { now >= life.started + $0 } ?? false
+            life.asked.ifLate == .proceed && limits.contains { now >= life.started + $0 }
         if details.isReady, isLate, life.role == .run, services[id.index]?.process != 0 {
             services[id.index]?.life.isReady = true
         }

@@ -167,6 +167,7 @@ extension World {
         let isOdd =
             members.isEmpty || origins(name(of: service)).count > 1
             || members.contains { isBroken($0) }
+            || closure(name(of: service), insides).contains { isInItself($0) }
         return isOdd ? isReadyByStatus : isReady
     }
 

@@ -145,8 +145,38 @@ struct MachineFileTests {
         #expect(level.process == 0x4e32 && level.bytes[0] == 1)
         #expect(LoginRecord.shutdown(release: "", at: 0, 0).user == "shutdown")
         var other = bytes
-        other[0] = 8
+        other[0] = 6
         #expect(LoginRecord(other[...]) == nil)
+    }
+
+    @Test("a user who leaves a terminal")
+    func logout() {
+        func user(_ name: ByteString, on line: ByteString) -> [UInt8] {
+            var bytes = LoginRecord(
+                kind: .user, process: 77, line: line, user: name, host: "far", seconds: 5,
+                microseconds: 6
+            ).bytes
+            bytes[40] = 0x35
+            bytes[350] = 9
+            return bytes
+        }
+        let records = user("bob", on: "tty55") + user("", on: "tty5") + user("joe", on: "tty5")
+        #expect(LoginRecord.position(of: "tty5", in: records) == 768)
+        #expect(LoginRecord.position(of: "tty55", in: records) == 0)
+        for line: ByteString in ["tty", "", "tty555"] {
+            #expect(LoginRecord.position(of: line, in: records) == nil)
+        }
+        for count in [0, 1, 383, 768, 1151] {
+            #expect(LoginRecord.position(of: "tty5", in: Array(records.prefix(count))) == nil)
+        }
+        let gone = LoginRecord.loggedOut(records, at: 768, 0x6543_2100, 7)
+        let expected = LoginRecord(
+            kind: .dead, process: 77, line: "tty5", user: "", host: "", seconds: 0x6543_2100,
+            microseconds: 7)
+        #expect(LoginRecord(gone[...]) == expected)
+        #expect(gone[40] == 0x35 && gone[350] == 9)
+        let history = LoginRecord.logOut(of: "tty5", at: 3, 4)
+        #expect(history.bytes[0] == 8 && history.process == 0 && history.line == "tty5")
     }
 
     @Test("the power button")
