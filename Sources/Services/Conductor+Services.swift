@@ -255,12 +255,13 @@ extension Conductor {
 
     /// Lets a logger end by itself that has just been started to read what is left.
     private mutating func letGo(of id: ServiceID, at now: Moment) -> [Action] {
-        guard case .logger(let id) = services[id.index]?.standing, let pair = pairs[id.index],
-            let logger = pair.logger, let machine = services[logger.index]?.machine
+        guard case .logger(let pair) = services[id.index]?.standing,
+            let machine = services[id.index]?.machine
         else { return [] }
-        // The service may be there again, and without a logger.
-        let isLast = !pair.hasWriter || stop != nil && pair.service == nil
-        if isLast, machine.pid != 0, !machine.isLeaving { return endInput(of: id, at: now) }
-        return forsake(id)
+        let isLast = stop != nil || pairs[pair.index]?.hasWriter == false
+        if isLast, pairs[pair.index]?.service == nil, machine.pid != 0, !machine.isLeaving {
+            return endInput(of: pair, at: now)
+        }
+        return forsake(pair)
     }
 }
