@@ -147,6 +147,8 @@ class TestRunit:
         """`t` and then `d`; and `u` before each start."""
         def observe(programs, service):
             programs_of_control = {f"control/{name}": f"#!/bin/sh\necho {name} >> out; exit {code}\n" for name in "tdu"}
+            # The signal comes before, and the shell has time to say so.
+            programs_of_control["control/d"] = f"#!/bin/sh\nsleep 0.4; echo d >> out; exit {code}\n"
             lay(service, "echo run >> out; trap 'echo TERM >> out; exit' TERM; while :; do sleep 0.05; done",
                 **programs_of_control)
             with programs(service):
