@@ -130,6 +130,6 @@ public struct StatusDetails: Equatable, Sendable {
         lastEnd = bytes[4] & 2 != 0 ? Int32(bitPattern: number(6)) : nil
         starts = number(10)
         readySince = isReady ? TAI64N(binary: bytes[14..<26]) : nil
-        text = ByteString(bytes[27...].prefix(Int(bytes[26])))
+        text = ByteString(bytes[27...].prefix(min(Int(bytes[26]), StatusDetails.longestText)))
     }
 }

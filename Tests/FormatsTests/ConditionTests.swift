@@ -57,6 +57,17 @@ import Testing
         #expect(record.readyTime == details.readySince)
     }
 
+    @Test("No more of a text is read than is ever written")
+    func longText() throws {
+        var details = StatusDetails(.up)
+        details.text = ByteString([UInt8](repeating: UInt8(ascii: "x"), count: 200))
+        var bytes =
+            record(.up).bytes.prefix(StatusRecord.byteCount) + details.bytes(hasProcess: true)
+        bytes[44] = 255
+        bytes += [UInt8](repeating: UInt8(ascii: "y"), count: 55)
+        #expect(try #require(StatusRecord(bytes)?.details) == details)
+    }
+
     @Test("Every state and reason has words of its own")
     func words() {
         let states = StatusDetails.State.allCases.map { ByteString($0.word) }

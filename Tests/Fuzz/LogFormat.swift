@@ -226,6 +226,25 @@ private func takeStatus(_ bytes: [UInt8]) {
     precondition(bytes.count >= StatusRecord.byteCount, "a record was made up")
     var expected = Array(bytes.prefix(StatusRecord.byteCount))
     expected[16] = expected[16] == 0 ? 0 : 1
-    precondition(status.bytes == expected, "the bytes are not what they were")
-    precondition(StatusRecord(status.bytes) == status, "the record is not what it was")
+    let written = status.bytes
+    precondition(written.starts(with: expected), "the bytes are not what they were")
+    precondition(StatusRecord(written) == status, "the record is not what it was")
+    guard let details = status.details else {
+        return precondition(written == expected, "details were made up")
+    }
+    check(details, of: bytes, written: written)
+}
+
+private func check(_ details: StatusDetails, of bytes: [UInt8], written: [UInt8]) {
+    precondition(bytes.count >= 45 && bytes[20] == 1, "details of another program")
+    precondition(
+        details.state.rawValue == bytes[21] && details.reason.rawValue == bytes[23], "another state"
+    )
+    precondition(details.isReady == (bytes[22] & 1 != 0), "another readiness")
+    precondition((details.lastEnd != nil) == (bytes[22] & 2 != 0), "another end")
+    precondition(written[28..<32] == bytes[28..<32], "another number of starts")
+    let text = bytes[45...].prefix(min(Int(bytes[44]), StatusDetails.longestText))
+    precondition(details.text == ByteString(text), "another text")
+    precondition(written[45...].elementsEqual(details.text.bytes), "the text is written otherwise")
+    precondition(written.count <= StatusRecord.longest, "too long")
 }
