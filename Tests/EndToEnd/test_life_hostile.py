@@ -3,6 +3,7 @@
 import os
 import pathlib
 import random
+import shutil
 import signal
 import time
 
@@ -215,9 +216,9 @@ kill $svscan; wait $svscan
         with supervise(service) as process:
             pid = wait_run(service)
             service.rename(tmp_path / "gone")
-            for path in sorted((tmp_path / "gone").rglob("*"), reverse=True):
-                path.rmdir() if path.is_dir() else path.unlink()
-            (tmp_path / "gone").rmdir()
+            # The supervisor may write its status just now, which is why one attempt need not do.
+            wait_for(lambda: shutil.rmtree(tmp_path / "gone", ignore_errors=True) or not (tmp_path / "gone").exists(),
+                     "the directory's end")
             os.kill(pid, signal.SIGKILL)
             wait_for(lambda: is_gone(pid), "the end")
             time.sleep(1.5)
