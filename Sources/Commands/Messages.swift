@@ -10,6 +10,8 @@ public struct Messages: Sendable {
     /// Messages of the program called `program`.
     public init(program: ByteString) { self.program = program }
 
+    /// How much is said: 0 for what is fatal, 1 for warnings too, 2 for all.
+    public var verbosity = 2
     private var mayWait = true
     private var descriptor = Standard.error
 
@@ -34,10 +36,14 @@ public struct Messages: Sendable {
     }
 
     /// `NAME: warning: …`, for a program that goes on.
-    public func warning(_ text: ByteString, _ errno: Errno? = nil) { write("warning", text, errno) }
+    public func warning(_ text: ByteString, _ errno: Errno? = nil) {
+        if verbosity > 0 { write("warning", text, errno) }
+    }
 
     /// `NAME: info: …`.
-    public func information(_ text: ByteString) { write("info", text, nil) }
+    public func information(_ text: ByteString) {
+        if verbosity > 1 { write("info", text, nil) }
+    }
 
     /// A line without a severity: `NAME: TEXT`.
     public func line(_ text: ByteString) { emit("\(program): \(text)") }

@@ -19,6 +19,14 @@ public struct Init {
         public var stopLimit: UInt64 = 9000
         /// The main command, with its arguments; empty for none.
         public var command: [ByteString] = []
+        /// Whether the main command is started when the services are up and ready, or will not be.
+        public var commandWaits = false
+        /// For how many milliseconds it waits; nil for ever.
+        public var commandPatience: UInt64?
+        /// Signals that are to mean others.
+        public var rewrites = SignalRewrites()
+        /// How much is said: 0 for what is fatal, 1 for warnings too, 2 for information too.
+        public var verbosity = 1
 
         /// The options of a bare `init`.
         public init() {}
@@ -70,19 +78,21 @@ public struct Init {
         let hasServices =
             options.servicesAreExplicit || options.command.isEmpty || isThere(options.services)
         let hasCommand = !options.command.isEmpty
+        let rewrites = options.rewrites
         var configuration = Supervisor.Configuration(
             Conductor.Configuration(
                 stopLimit: (options.stopLimit + least) * 1_000_000,
                 stopReserve: reserve * 1_000_000,
                 reachesOthers: true),
             environment: environment,
-            meaning: { SignalPolicy.events(of: $0, hasCommand: hasCommand) })
+            meaning: { SignalPolicy.events(of: $0, hasCommand: hasCommand, rewrites) })
         configuration.scanDirectory = hasServices ? options.services : nil
         if hasCommand {
             configuration.command = Invocation(command: options.command, environment: environment)
         }
-        configuration.conductor.commandWaits = overlay != nil
-        configuration.conductor.commandPatience = overlay?.commandPatience.map { $0 * 1_000_000 }
+        configuration.conductor.commandWaits = overlay != nil || options.commandWaits
+        let patience = options.commandWaits ? options.commandPatience : overlay?.commandPatience
+        configuration.conductor.commandPatience = patience.map { $0 * 1_000_000 }
         configuration.newSession = true
         configuration.nullInput = true
         configuration.signals = signals
@@ -96,8 +106,10 @@ public struct Init {
     /// Runs until everything has been stopped; returns the exit code.
     public func run() -> Int32 {
         do throws(SystemError) {
-            let code = try supervisor.run().exitCode
-            return overlay?.exitCode(or: code) ?? code
+            let end = try supervisor.run()
+            let code = overlay?.exitCode(or: end.exitCode) ?? end.exitCode
+            LastWord(end.reason, exitCode: code).leave(supervisor.messages)
+            return code
         } catch {
             supervisor.messages.warning(
                 "unable to \(error.call), only reaping from here on", error.errno)

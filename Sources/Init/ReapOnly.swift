@@ -80,7 +80,3 @@ struct ReapOnly: ~Copyable {
         for pid in others { do throws(SystemError) { try send(signal, to: pid) } catch {} }
     }
 }
-
-extension Event {
-    fileprivate var isStop: Bool { if case .stopAsked = self { true } else { false } }
-}

@@ -11,55 +11,39 @@ func initialize(_ call: Call) throws(Failure) -> Outcome {
     do throws(SystemError) { try Init.holdSignals() } catch {
         throw error.explained("unable to block signals")
     }
-    let usage: ByteString = "init [ -s directory ] [ -t seconds ] [ -- command arg ... ]"
+    let usage = Failure(
+        usage:
+            "init [ -s directory ] [ -t seconds ] [ -w seconds ] [ -r signal:signal ] [ -v level ] [ -- command arg ... ]"
+    )
     var options = Init.Options()
-    if let text = call.environment["INIT_STOP_TIMEOUT"] {
-        if let seconds = stopTimeout(text) {
-            options.stopLimit = seconds
-        } else {
-            call.messages.warning(
-                "INIT_STOP_TIMEOUT is \(text), which is no number of seconds up to 86400; the limit stays at \(options.stopLimit / 1000)"
-            )
-        }
+    for (setting, value) in options.read(call.environment) {
+        call.messages.warning(
+            "\(setting.variable) is \(value), which is no \(setting.expectation); it has no effect")
     }
-    var reader = OptionReader(call.arguments, InitOption.names, call.messages)
+    let names = InitSetting.allCases.flatMap {
+        [
+            OptionName($0.letter, $0, takesValue: true),
+            OptionName(word: $0.word, $0, takesValue: $0 != .wait, mayTakeValue: $0 == .wait),
+        ]
+    }
+    var reader = OptionReader(call.arguments, names, call.messages)
     while let option = reader.next() {
-        switch option {
-        case .option(.services, let directory):
-            options.services = directory
-            options.servicesAreExplicit = true
-        case .option(.stopTimeout, let seconds):
-            guard let limit = stopTimeout(seconds) else { throw Failure(usage: usage) }
-            options.stopLimit = limit
-        case .wrong: throw Failure(usage: usage)
-        }
+        guard case .option(let setting, let value) = option,
+            options.set(setting, setting == .wait && value.isEmpty ? "yes" : value)
+        else { throw usage }
     }
     options.command = Array(call.arguments[reader.operands...])
+    var messages = call.messages
+    messages.verbosity = options.verbosity
     if let word = options.command.first, word.hasPrefix("-") {
-        call.messages.warning(
+        messages.warning(
             "the command is \(word): options of init come before --, as in: init -t 20 -- command")
     }
-    let process = try Init(options, environment: call.environment, messages: call.messages)
-    return .exit(process.run())
-}
-
-/// Milliseconds; nil unless `text` is a number of seconds, up to a day.
-private func stopTimeout(_ text: ByteString) -> UInt64? {
-    parseDecimal(text, within: 0...86400).map { UInt64($0) * 1000 }
-}
-
-private enum InitOption {
-    /// The scan directory.
-    case services
-    /// How long the stop may take.
-    case stopTimeout
-
-    static var names: [OptionName<InitOption>] {
-        [
-            OptionName("s", .services, takesValue: true),
-            OptionName(word: "services", .services, takesValue: true),
-            OptionName("t", .stopTimeout, takesValue: true),
-            OptionName(word: "stop-timeout", .stopTimeout, takesValue: true),
-        ]
+    do throws(Failure) {
+        return .exit(
+            try Init(options, environment: call.environment, messages: messages).run())
+    } catch {
+        leaveWord(of: error, messages)
+        throw error
     }
 }

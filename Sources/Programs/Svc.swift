@@ -32,6 +32,7 @@ func svc(_ call: Call) throws(Failure) -> Outcome {
         throw error.explained("unable to open current directory")
     }
     let scan = ServiceNames(call.environment)
+    let states = StatePlaces(ofClientWith: call.environment)
     let services = call.arguments.dropFirst(options.operands).map {
         (name: $0, directory: scan.directory(of: $0))
     }
@@ -41,16 +42,17 @@ func svc(_ call: Call) throws(Failure) -> Outcome {
             throw Failure("--dependents goes with -d", exitCode: 100)
         }
         let forever = try WaitPatience("")
-        for group in SvcDependents(of: directories).stopOrder where !group.isEmpty {
+        for group in SvcDependents(of: directories, states: states).stopOrder where !group.isEmpty {
             let services = group.map { (name: $0, directory: $0) }
-            let code = try send([.down], to: services, start, patience ?? forever, call.messages)
+            let code = try send(
+                [.down], to: services, start, states, patience ?? forever, call.messages)
             if code != 0 { return .exit(code) }
         }
     }
-    let code = try send(commands, to: services, start, patience, call.messages)
+    let code = try send(commands, to: services, start, states, patience, call.messages)
     // All definitions are read for this, which nobody's stop waits for.
     if commands.contains(.down) && !takesDependents {
-        SvcDependents(of: directories).report(call.messages)
+        SvcDependents(of: directories, states: states).report(call.messages)
     }
     return .exit(code)
 }
@@ -58,9 +60,10 @@ func svc(_ call: Call) throws(Failure) -> Outcome {
 /// Sends commands to services, and with `patience` waits for their effect; returns the exit code.
 private func send(
     _ commands: [Command], to services: [(name: ByteString, directory: ByteString)],
-    _ start: borrowing Descriptor, _ patience: WaitPatience?, _ messages: Messages
+    _ start: borrowing Descriptor, _ states: StatePlaces, _ patience: WaitPatience?,
+    _ messages: Messages
 ) throws(Failure) -> Int32 {
-    var sender = CommandSender(commands: commands, messages: messages)
+    var sender = CommandSender(commands: commands, states: states, messages: messages)
     for (name, directory) in services {
         if patience != nil { sender.watch(name, in: directory) }
         sender.send(to: directory)
@@ -88,21 +91,23 @@ private struct CommandSender {
     private static let patience: UInt64 = 5000
 
     let commands: [Command]
+    let states: StatePlaces
     let messages: Messages
     /// Whether one could not be reached.
     private(set) var hasFailed = false
     private var services: [WatchedService] = []
     private var expectations: [Expectation] = []
 
-    init(commands: [Command], messages: Messages) {
+    init(commands: [Command], states: StatePlaces, messages: Messages) {
         self.commands = commands
+        self.states = states
         self.messages = messages
     }
 
     /// Notes how a service is before it is sent anything. What is wrong with it is told when it is.
     mutating func watch(_ name: ByteString, in directory: ByteString) {
         do throws(SystemError) {
-            let service = try WatchedService(name: name, path: directory)
+            let service = try WatchedService(name: name, path: directory, states: states)
             guard let record = try service.record() else { return }
             services.append(service)
             expectations.append(Expectation(of: commands, before: record))
@@ -119,7 +124,7 @@ private struct CommandSender {
         }
         let control: Descriptor
         do throws(SystemError) {
-            control = try SuperviseDirectory(of: .current).openCommands()
+            control = try SuperviseDirectory(of: .current, or: states).openCommands()
         } catch {
             if error.errno == .noReader {
                 return fail("unable to control \(directory): supervise not running")

@@ -7,11 +7,13 @@ import Services
 
 /// The services that need those which svc takes down.
 struct SvcDependents {
+    private let states: StatePlaces
     private var scans: [(definitions: ScanDefinitions, names: [ByteString])] = []
 
     /// Those of the services in these directories. A directory that cannot be read has none; what is wrong with it is
     /// told when it is sent commands.
-    init(of directories: [ByteString]) {
+    init(of directories: [ByteString], states: StatePlaces) {
+        self.states = states
         for directory in directories {
             if addToKnown(directory) { continue }
             do throws(SystemError) {
@@ -65,7 +67,7 @@ struct SvcDependents {
 
     private func record(_ directory: ByteString) -> StatusRecord? {
         do throws(SystemError) {
-            return try WatchedService(name: directory, path: directory).record()
+            return try WatchedService(name: directory, path: directory, states: states).record()
         } catch { return nil }
     }
 }

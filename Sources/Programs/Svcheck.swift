@@ -2,6 +2,7 @@ import Bytes
 import Commands
 import Linux
 import ServiceFiles
+import Services
 
 /// svcheck(8): checks scan directories and service directories.
 func svcheck(_ call: Call) throws(Failure) -> Outcome {
@@ -9,10 +10,13 @@ func svcheck(_ call: Call) throws(Failure) -> Outcome {
     if reader.next() != nil { throw Failure(usage: "svcheck [ directory ... ]") }
     var directories = Array(call.arguments.dropFirst(reader.operands))
     if directories.isEmpty { directories = [defaultDirectory()] }
+    let states = StatePlaces(ofClientWith: call.environment)
     var code: Int32 = 0
     for directory in directories {
         let problems: [DefinitionProblem]
-        do throws(SystemError) { problems = try ServiceCheck(directory).problems } catch {
+        do throws(SystemError) {
+            problems = try ServiceCheck(directory, states: states).problems
+        } catch {
             code = 111
             call.messages.report(error.explained("unable to check \(directory)"))
             continue

@@ -4,6 +4,7 @@ import Confinement
 import Formats
 import Linux
 import ServiceFiles
+import struct Services.StatePlaces
 
 /// svls(8): lists services, checks them, or says how they are confined.
 func svls(_ call: Call) throws(Failure) -> Outcome {
@@ -55,16 +56,21 @@ private struct ServiceList {
     private(set) var reports: [ServiceReport] = []
     /// Whether they were named, and are not just all there are.
     let isChosen: Bool
+    private let states: StatePlaces
 
     /// Those named, or those of a scan directory. One word that is a directory and no service is a scan directory.
     init(_ words: [ByteString], _ environment: Environment) throws(Failure) {
         let names = ServiceNames(environment)
         let isListing = words.isEmpty || words.count == 1 && isScanDirectory(words[0])
         isChosen = !isListing
+        states = StatePlaces(ofClientWith: environment)
         if isListing {
             try list(words.first ?? names.scanDirectory)
         } else {
-            reports = words.map { ServiceReport(name: $0, path: names.directory(of: $0)) }
+            for word in words {
+                reports.append(
+                    ServiceReport(name: word, path: names.directory(of: word), states: states))
+            }
         }
     }
 
@@ -87,7 +93,7 @@ private struct ServiceList {
         do throws(SystemError) {
             if !(try status(of: name, in: place).isDirectory) { return false }
         } catch { if error.errno == .noEntry { return false } }
-        reports.append(ServiceReport(name: name, path: name, in: place))
+        reports.append(ServiceReport(name: name, path: name, states: states, in: place))
         return true
     }
 }

@@ -2,6 +2,7 @@ import Bytes
 import Commands
 import Linux
 import ServiceFiles
+import Services
 
 /// svok(8): tells by its exit code whether a service is supervised.
 func svok(_ call: Call) throws(Failure) -> Outcome {
@@ -11,7 +12,8 @@ func svok(_ call: Call) throws(Failure) -> Outcome {
         throw error.explained("unable to chdir to \(directory)")
     }
     do throws(SystemError) {
-        return .exit(try SuperviseDirectory(of: .current).isSupervised() ? 0 : 100)
+        let states = StatePlaces(ofClientWith: call.environment)
+        return .exit(try SuperviseDirectory(of: .current, or: states).isSupervised() ? 0 : 100)
     } catch {
         if error.errno == .noEntry { return .exit(100) }
         throw error.explained("unable to open \(directory)/supervise/ok")

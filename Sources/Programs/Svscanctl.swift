@@ -2,6 +2,7 @@ import Bytes
 import Commands
 import Linux
 import ServiceFiles
+import Services
 
 /// svscanctl(8): sends commands to whoever supervises a scan directory.
 func svscanctl(_ call: Call) throws(Failure) -> Outcome {
@@ -19,7 +20,8 @@ func svscanctl(_ call: Call) throws(Failure) -> Outcome {
     let control: Descriptor
     do throws(SystemError) {
         let place = try openFile(directory, .place)
-        control = try ScanControl.openCommands(of: Directory(place))
+        control = try ScanControl.openCommands(
+            of: Directory(place), or: StatePlaces(ofClientWith: call.environment))
     } catch {
         if error.errno == .noReader {
             throw Failure("unable to control \(directory): svscan not running")

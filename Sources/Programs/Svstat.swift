@@ -3,6 +3,7 @@ import Commands
 import Formats
 import Linux
 import ServiceFiles
+import Services
 
 /// svstat(8): prints the state of services.
 func svstat(_ call: Call) throws(Failure) -> Outcome {
@@ -10,9 +11,10 @@ func svstat(_ call: Call) throws(Failure) -> Outcome {
     do throws(SystemError) { start = try openFile(".", .read) } catch {
         throw error.explained("unable to open current directory")
     }
+    let states = StatePlaces(ofClientWith: call.environment)
     var text: [UInt8] = []
     for directory in call.arguments.dropFirst() {
-        let line: ByteString = "\(directory.visible): \(describe(directory))\n"
+        let line: ByteString = "\(directory.visible): \(describe(directory, states))\n"
         text += line.bytes
         do throws(SystemError) { try changeDirectory(to: start) } catch {
             throw error.explained("unable to set directory")
@@ -22,14 +24,14 @@ func svstat(_ call: Call) throws(Failure) -> Outcome {
     return .exit(0)
 }
 
-private func describe(_ directory: ByteString) -> ByteString {
+private func describe(_ directory: ByteString, _ states: StatePlaces) -> ByteString {
     var step: StaticString = "chdir"
     do throws(SystemError) {
         try changeDirectory(directory)
         step = "stat down"
         let isNormallyUp = try !exists("down")
         step = "open supervise/ok"
-        let supervise = try SuperviseDirectory(of: .current)
+        let supervise = try SuperviseDirectory(of: .current, or: states)
         if try !supervise.isSupervised() { return "supervise not running" }
         step = "open supervise/status"
         let file = try supervise.openStatus()

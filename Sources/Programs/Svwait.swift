@@ -3,6 +3,7 @@ import Commands
 import Formats
 import Linux
 import ServiceFiles
+import Services
 
 /// svwait(8): waits until services are up, ready, down or finished.
 func svwait(_ call: Call) throws(Failure) -> Outcome {
@@ -54,12 +55,14 @@ private func wait(
     _ call: Call
 ) throws(Failure) -> Int32 {
     let scan = ServiceNames(call.environment)
+    let states = StatePlaces(ofClientWith: call.environment)
     var services: [WatchedService] = []
     var isIncomplete = false
     for name in names {
         let directory = scan.directory(of: name)
         do throws(SystemError) {
-            services.append(try WatchedService(name: name, path: directory))
+            services.append(
+                try WatchedService(name: name, path: directory, states: states))
         } catch {
             guard error.errno == .noReader else {
                 throw error.explained("unable to read the status of \(directory)")

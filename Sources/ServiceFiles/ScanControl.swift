@@ -1,5 +1,6 @@
 import Bytes
 import Linux
+import Services
 
 /// What can be asked of whoever supervises a scan directory: one byte each, written by svscanctl into its FIFO.
 public enum ScanCommand: UInt8, CaseIterable, Sendable {
@@ -21,9 +22,26 @@ public struct ScanControl: ~Copyable {
     private let lock: Descriptor
     private let control: Descriptor
 
-    /// Sets it up as the supervisor of `scan`. Throws EAGAIN when there is another one, and EROFS where nothing can be
-    /// written.
-    public init(makingIn scan: Directory) throws(SystemError) {
+    /// Sets it up as the supervisor of `scan`, in one of `states` if it cannot be there. Throws EAGAIN when there is
+    /// another one, and why it cannot be in `scan` where it cannot be anywhere.
+    public init(makingIn scan: Directory, or states: StatePlaces) throws(SystemError) {
+        do throws(SystemError) {
+            self = try ScanControl(makingIn: scan)
+            return
+        } catch {
+            if !error.errno.sendsStateElsewhere { throw error }
+            for candidate in states.candidates {
+                do throws(SystemError) {
+                    let state = try states.make(in: candidate, for: scan)
+                    self = try ScanControl(makingIn: Directory(state))
+                    return
+                } catch let other { if other.errno == .again { throw other } }
+            }
+            throw error
+        }
+    }
+
+    private init(makingIn scan: Directory) throws(SystemError) {
         let directory = try SuperviseDirectory(makingIn: scan, named: ScanControl.name)
         let lock = try directory.takeLock()
         try directory.makeFIFO(.control)
@@ -51,9 +69,11 @@ public struct ScanControl: ~Copyable {
 
     /// Opens the FIFO of the supervisor of `scan`, as a client does. Throws ENXIO when there is none, also where there
     /// never was one.
-    public static func openCommands(of scan: Directory) throws(SystemError) -> Descriptor {
+    public static func openCommands(of scan: Directory, or states: StatePlaces) throws(SystemError)
+        -> Descriptor
+    {
         do throws(SystemError) {
-            return try SuperviseDirectory(of: scan, named: name).openCommands()
+            return try SuperviseDirectory(of: scan, named: name, or: states).openCommands()
         } catch {
             if error.errno == .noEntry { throw SystemError(error.call, .noReader) }
             throw error

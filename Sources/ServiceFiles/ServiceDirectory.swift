@@ -2,6 +2,7 @@ import Bytes
 import Commands
 import Formats
 import Linux
+import Services
 
 /// A service directory held open, and what its `supervise` holds. As the directory is held and never
 /// looked up again, it may be renamed or unlinked meanwhile.
@@ -10,7 +11,7 @@ public struct ServiceDirectory: ~Copyable {
     public let place: Descriptor
     private var files: ControlFiles?
 
-    /// What may go wrong with a file system that cannot be written to.
+    /// What becomes of a service whose state has no place anywhere.
     public enum Fallback: Sendable {
         /// The service is not supervised.
         case none
@@ -18,11 +19,12 @@ public struct ServiceDirectory: ~Copyable {
         case uncontrolled
     }
 
-    /// Sets up the directory open as `place`, called `name` in messages. Whatever was opened is closed
-    /// again when it fails.
-    public init(_ place: consuming Descriptor, name: ByteString, fallback: Fallback) throws(Failure)
-    {
-        files = try ServiceDirectory.openFiles(name, fallback, in: Directory(place))
+    /// Sets up the directory open as `place`, called `name` in messages; its state is in `states` if it cannot be in it.
+    /// Whatever was opened is closed again when it fails.
+    public init(
+        _ place: consuming Descriptor, name: ByteString, states: StatePlaces, fallback: Fallback
+    ) throws(Failure) {
+        files = try ServiceDirectory.openFiles(name, states, fallback, in: Directory(place))
         self.place = place
     }
 
@@ -74,11 +76,45 @@ public struct ServiceDirectory: ~Copyable {
     }
 
     private static func openFiles(
-        _ name: ByteString, _ fallback: Fallback, in service: Directory
+        _ name: ByteString, _ states: StatePlaces, _ fallback: Fallback, in service: Directory
     ) throws(Failure) -> ControlFiles? {
+        do throws(Failure) { return try openFiles(name, in: service) } catch {
+            guard let errno = error.errno, errno.sendsStateElsewhere else { throw error }
+            // A supervisor that may write there, or found another place, is not to be doubled.
+            if isSupervised(service, states) { throw Failure(error.text, .again) }
+            for candidate in states.candidates {
+                if let files = try openFiles(name, candidate, states, for: service) { return files }
+            }
+            if case .uncontrolled = fallback { return nil }
+            throw error
+        }
+    }
+
+    private static func isSupervised(_ service: Directory, _ states: StatePlaces) -> Bool {
+        do throws(SystemError) {
+            return try SuperviseDirectory(of: service, or: states).isSupervised()
+        } catch { return false }
+    }
+
+    /// The same in one of the places; nil when that is not possible. Throws when another supervisor has it.
+    private static func openFiles(
+        _ name: ByteString, _ candidate: ByteString, _ states: StatePlaces, for service: Directory
+    ) throws(Failure) -> ControlFiles? {
+        let state: Descriptor
+        do throws(SystemError) { state = try states.make(in: candidate, for: service) } catch {
+            return nil
+        }
+        do throws(Failure) { return try openFiles(name, in: Directory(state)) } catch {
+            if error.errno == .again { throw error }
+            return nil
+        }
+    }
+
+    private static func openFiles(_ name: ByteString, in service: Directory) throws(Failure)
+        -> ControlFiles
+    {
         let locked: LockedDirectory
         do throws(SystemError) { locked = try LockedDirectory(in: service) } catch {
-            if error.errno == .readOnly, case .uncontrolled = fallback { return nil }
             throw error.explained("unable to acquire \(name)/\(SuperviseDirectory.File.lock.path)")
         }
         for file in [SuperviseDirectory.File.control, .ok] {

@@ -2,6 +2,7 @@ import Bytes
 import Commands
 import Formats
 import Linux
+import Services
 
 /// What can be told of a service from its files, for a list.
 public struct ServiceReport: Sendable {
@@ -22,16 +23,20 @@ public struct ServiceReport: Sendable {
     /// What was found.
     public let finding: Finding
 
-    /// Reads the files of the service in the directory `path`.
-    public init(name: ByteString, path: ByteString, in place: Directory = .current) {
+    /// Reads the files of the service in the directory `path`, which may be in one of `states`.
+    public init(
+        name: ByteString, path: ByteString, states: StatePlaces, in place: Directory = .current
+    ) {
         self.name = name
-        finding = ServiceReport.find(path, in: place)
+        finding = ServiceReport.find(path, states, in: place)
     }
 
-    private static func find(_ path: ByteString, in place: Directory) -> Finding {
+    private static func find(_ path: ByteString, _ states: StatePlaces, in place: Directory)
+        -> Finding
+    {
         do throws(SystemError) {
             let directory = try openFile(path, .place, in: place)
-            let supervise = try SuperviseDirectory(of: Directory(directory))
+            let supervise = try SuperviseDirectory(of: Directory(directory), or: states)
             if try !supervise.isSupervised() { return .unsupervised }
             let file = try supervise.openStatus()
             return try StatusRecord(readFrom: file).map { .record($0) } ?? .badStatus

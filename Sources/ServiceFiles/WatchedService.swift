@@ -1,6 +1,7 @@
 import Bytes
 import Formats
 import Linux
+import Services
 
 /// A service that is waited for: its directory, held open, and what its supervisor says of it.
 public final class WatchedService {
@@ -10,12 +11,12 @@ public final class WatchedService {
     /// The other end of the supervisor's FIFO, which tells when there is no supervisor any more.
     private let ok: Descriptor
 
-    /// The service in the directory `path`. Throws ENXIO when nobody supervises it, also where there is no `supervise`.
-    public init(name: ByteString, path: ByteString) throws(SystemError) {
+    /// The service in the directory `path`, whose state may be in one of `states`. Throws ENXIO when nobody supervises it, also where there is no `supervise`.
+    public init(name: ByteString, path: ByteString, states: StatePlaces) throws(SystemError) {
         self.name = name
         let place = try openFile(path, .place)
         do throws(SystemError) {
-            supervise = try SuperviseDirectory(of: Directory(place))
+            supervise = try SuperviseDirectory(of: Directory(place), or: states)
             let file = SuperviseDirectory.File.ok.name
             ok = try openFIFO(file, .write, in: Directory(supervise.place))
         } catch {

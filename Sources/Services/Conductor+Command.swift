@@ -6,9 +6,13 @@ extension Conductor {
             services[command.index]?.machine.state == .blocked
         else { return [] }
         let isDue = commandDue.map { $0 <= now.nanoseconds } ?? false
-        guard isDue || areServicesUp(at: now) else { return [] }
+        let areUp = areServicesUp(at: now)
+        guard isDue || areUp else { return [] }
         commandDue = nil
-        return tell(command, .released, at: now)
+        let names = services.indices.filter { isAwaited(ServiceID($0)) }.compactMap {
+            services[$0]?.name
+        }
+        return (areUp ? [] : [.say(.startingWithout(names))]) + tell(command, .released, at: now)
     }
 
     private func areServicesUp(at now: Moment) -> Bool {

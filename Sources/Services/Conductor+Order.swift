@@ -374,6 +374,7 @@ extension Conductor {
         guard definition(of: id).isEssential, stop == nil else { return [] }
         let code = death?.shellCode ?? 1
         essentialCode = services[id.index]?.machine.state == .failed && code == 0 ? 1 : code
+        essentialReason = reason(essential: id)
         return beginStop(.exit, .terminate, at: now)
     }
 

@@ -64,6 +64,7 @@ extension Conductor {
         writer.write(order.mayRelease)
         writer.write(Array(order.complaints)) { $0.write($1) }
         writer.write(essentialCode) { $0.write($1) }
+        writer.write(essentialReason) { $0.write($1) }
         writer.write(stop) { $1.write(to: &$0) }
         writer.write(ending.rawValue)
         writer.write(hasChildren)
@@ -106,6 +107,9 @@ extension Conductor {
             try reader.list { (reader) throws(SnapshotError) in try reader.text() })
         essentialCode = try reader.optional { (reader) throws(SnapshotError) in
             try reader.number()
+        }
+        essentialReason = try reader.optional { (reader) throws(SnapshotError) in
+            try reader.text()
         }
         let bounds = bounds
         stop = try reader.optional { (reader) throws(SnapshotError) in

@@ -58,6 +58,8 @@ public struct Conductor: Equatable, Sendable {
     var order = ServiceOrder()
     /// How the service that all depends on ended, in the shell's terms, once it is over.
     var essentialCode: Int32?
+    /// The same in words.
+    var essentialReason: ByteString?
     /// Which service a process is.
     var processes: [Int32: ServiceID] = [:]
     /// What is known of the scan directory.

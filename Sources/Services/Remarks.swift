@@ -94,6 +94,11 @@ extension Remark {
         return "\(tenths / 10).\(tenths % 10)"
     }
 
+    static func startingWithout(_ names: [ByteString]) -> Remark {
+        let list = names.isEmpty ? "all services" : ByteString(names, joinedBy: ", ")
+        return Remark(.warning, "starting the command though not ready in time: \(list)")
+    }
+
     static let limitReached = Remark(.warning, "the time to stop is over, killing all that is left")
 }
 

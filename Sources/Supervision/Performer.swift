@@ -11,6 +11,8 @@ final class Performer {
     private let configuration: Supervisor.Configuration
     private let messages: Messages
     private let starters: Starters
+    private let states: StatePlaces
+    private var hasSaidUncontrolled = false
     /// The scan directory.
     let scan: ScanDirectory?
     private(set) var services: [OpenService?] = []
@@ -29,7 +31,9 @@ final class Performer {
     ) throws(SystemError) {
         self.configuration = configuration
         self.messages = messages
-        scan = configuration.scanDirectory.map { ScanDirectory($0, messages) }
+        let states = StatePlaces(ofSupervisorWith: configuration.environment)
+        self.states = states
+        scan = configuration.scanDirectory.map { ScanDirectory($0, states, messages) }
         starters = try Starters(configuration, messages, descriptorLimit)
         prober = ReadinessProber(starters, configuration.environment)
         let room = Int32(clamping: descriptorLimit.hard)
@@ -160,13 +164,10 @@ final class Performer {
             let isDown = try ServiceDirectory.isDown(directory, name: name)
             let isSingle = if case .path = place { true } else { false }
             let opened = try ServiceDirectory(
-                directory, name: name, fallback: isSingle ? .none : .uncontrolled)
+                directory, name: name, states: states, fallback: isSingle ? .none : .uncontrolled)
             try checkRoom(opened.highestNumber, name)
             let service = OpenService(name: name, place: place, directory: opened)
-            if service.control == nil {
-                messages.warning(
-                    "running \(name) without supervise/control and supervise/status", .readOnly)
-            }
+            if service.control == nil { sayUncontrolled(name) }
             while services.count <= id.index { services.append(nil) }
             services[id.index] = service
             let definition = define(id)
@@ -174,6 +175,16 @@ final class Performer {
         } catch {
             return .notOpened(id, Complaint(error))
         }
+    }
+
+    /// Once, as it is the same for all services.
+    private func sayUncontrolled(_ name: ByteString) {
+        if hasSaidUncontrolled { return }
+        hasSaidUncontrolled = true
+        let places = ByteString(states.candidates, joinedBy: ", ")
+        messages.warning(
+            "running \(name) and others without supervise/control and supervise/status: neither its directory nor \(places) can be written to"
+        )
     }
 
     /// Throws unless a descriptor of that number leaves the supervisor enough.

@@ -10,6 +10,7 @@ final class ScanDirectory {
     /// Its path.
     let path: ByteString
     private let messages: Messages
+    private let states: StatePlaces
     private var watch: DirectoryWatch?
     private var ownWatch: Int32 = -1
     private var parentWatch: Int32 = -1
@@ -27,8 +28,9 @@ final class ScanDirectory {
     private var controlled: FileStatus.Identity?
     private var isControlNew = false
 
-    init(_ path: ByteString, _ messages: Messages) {
+    init(_ path: ByteString, _ states: StatePlaces, _ messages: Messages) {
         self.path = path
+        self.states = states
         self.messages = messages
         (parent, ownName) = ScanDirectory.split(path)
         do throws(SystemError) { watch = try DirectoryWatch() } catch { warn(error) }
@@ -124,7 +126,7 @@ final class ScanDirectory {
         controlled = identity
         control = nil
         do throws(SystemError) {
-            control = try ScanControl(makingIn: Directory(directory))
+            control = try ScanControl(makingIn: Directory(directory), or: states)
             isControlNew = true
         } catch {
             if error.errno == .again {

@@ -48,6 +48,8 @@ public final class Supervisor {
         public let ending: Ending
         /// The exit code that says how it went.
         public let exitCode: Int32
+        /// Why, for people.
+        public let reason: ByteString
     }
 
     private let configuration: Configuration
@@ -171,7 +173,7 @@ public final class Supervisor {
     private func perform(_ action: Action) -> Event? {
         switch action {
         case .end(let ending, let exitCode):
-            end = End(ending: ending, exitCode: exitCode)
+            end = End(ending: ending, exitCode: exitCode, reason: conductor.reason)
         case .expectChildren: mayHaveDead = true
         case .awaitConnection(let id): return listenForConnections(to: id)
         case .list:

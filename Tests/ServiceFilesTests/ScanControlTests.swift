@@ -19,14 +19,14 @@ struct ScanControlTests {
     }
 
     private func send(_ letters: String, in scan: Directory) throws {
-        let control = try ScanControl.openCommands(of: scan)
+        let control = try ScanControl.openCommands(of: scan, or: nowhere)
         try ServiceFiles.send(Array(letters.utf8), to: control, until: .now)
     }
 
     @Test("Commands arrive in their order, whatever is between them")
     func commands() throws {
         try withDirectory { scan, path in
-            let control = try ScanControl(makingIn: scan)
+            let control = try ScanControl(makingIn: scan, or: nowhere)
             #expect(try control.commands() == [])
             try send("h", in: scan)
             try send("x?th\n", in: scan)
@@ -44,7 +44,7 @@ struct ScanControlTests {
     @Test("A flood is taken piece by piece")
     func flood() throws {
         try withDirectory { scan, _ in
-            let control = try ScanControl(makingIn: scan)
+            let control = try ScanControl(makingIn: scan, or: nowhere)
             try send(String(repeating: "h", count: 150), in: scan)
             #expect(try (0..<4).map { _ in try control.commands().count } == [64, 64, 22, 0])
         }
@@ -54,9 +54,9 @@ struct ScanControlTests {
     func onlyOne() throws {
         try withDirectory { scan, _ in
             do {
-                let control = try ScanControl(makingIn: scan)
+                let control = try ScanControl(makingIn: scan, or: nowhere)
                 #expect(throws: SystemError("flock", .again)) {
-                    _ = try ScanControl(makingIn: scan)
+                    _ = try ScanControl(makingIn: scan, or: nowhere)
                 }
                 _ = try control.commands()
             }
@@ -64,7 +64,7 @@ struct ScanControlTests {
             let deadline = Instant.now.advanced(milliseconds: 10_000)
             while true {
                 do throws(SystemError) {
-                    _ = try ScanControl(makingIn: scan)
+                    _ = try ScanControl(makingIn: scan, or: nowhere)
                     break
                 } catch {
                     if error.errno != .again || Instant.now > deadline { throw error }
@@ -78,7 +78,7 @@ struct ScanControlTests {
         try withDirectory { scan, _ in
             #expect(throws: SystemError.self) { try send("h", in: scan) }
             do throws(SystemError) {
-                _ = try ScanControl.openCommands(of: scan)
+                _ = try ScanControl.openCommands(of: scan, or: nowhere)
                 Issue.record("there is somebody")
             } catch { #expect(error.errno == .noReader) }
         }

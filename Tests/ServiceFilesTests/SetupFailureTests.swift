@@ -33,7 +33,8 @@ import Testing
         want: StatusRecord.wantsDown)
 
     private func open(_ path: ByteString) throws -> ServiceDirectory {
-        try ServiceDirectory(try openFile(path, .place), name: "web", fallback: .none)
+        try ServiceDirectory(
+            try openFile(path, .place), name: "web", states: nowhere, fallback: .none)
     }
 
     @Test("Each has its line, leaves nothing open, and passes", arguments: steps)
@@ -45,7 +46,8 @@ import Testing
         let copy = try place.duplicate().release()
         do {
             try seam.during {
-                _ = try ServiceDirectory(Descriptor(owning: copy), name: "web", fallback: .none)
+                _ = try ServiceDirectory(
+                    Descriptor(owning: copy), name: "web", states: nowhere, fallback: .none)
             }
             Issue.record("it succeeded")
         } catch let error as Failure {

@@ -187,11 +187,11 @@ class Podman:
         self.image = image
 
     def start(self, *command, environment=(), volumes=(), capabilities=(), seccomp=True,
-              only=None, read_only=False, temporary=(), user=None, below=False, program=None):
+              only=None, read_only=False, temporary=(), user=None, below=False, program=None, options=()):
         """Starts a container: `command` after the entry point, or the whole `program`. `volumes` are
         (path here, path there), `temporary` directories get a writable copy, `below` runs it as the
         child of another init. `capabilities` are given besides the engine's own, `only` in place of
-        them, with no_new_privs."""
+        them, with no_new_privs. `options` are more words for podman."""
         name = f"apus-test-{os.getpid()}-{next(_serial)}"
         words = [PODMAN, "run", "--detach", "--name", name, "--network=none", "--no-healthcheck"]
         words += [f"--env={entry}" for entry in environment]
@@ -199,13 +199,14 @@ class Podman:
         words += [f"--cap-add={one}" for one in capabilities
                   if bounding_set() >> CAPABILITIES[one] & 1]
         if only is not None:
-            words += ["--cap-drop=ALL", f"--cap-add={','.join(only)}",
+            words += ["--cap-drop=ALL", *[f"--cap-add={','.join(only)}"] * bool(only),
                       "--security-opt=no-new-privileges"]
         words += [f"--tmpfs={directory}" for directory in temporary]
         words += ["--security-opt=seccomp=unconfined"] * (not seccomp)
         words += ["--read-only"] * read_only
         words += ["--init", f"--init-path={shutil.which('catatonit')}"] * below
         words += [f"--user={user}"] * bool(user)
+        words += options
         words += [f"--entrypoint={json.dumps(program)}"] * bool(program)
         result = subprocess.run([*map(str, words), self.image, *command], capture_output=True,
                                 text=True)
@@ -267,7 +268,7 @@ class Namespaces:
         self.image, self.directory = root, pathlib.Path(directory)
 
     def start(self, *command, environment=(), volumes=(), capabilities=(), seccomp=True,
-              only=None, read_only=False, temporary=(), user=None, below=False, program=None):
+              only=None, read_only=False, temporary=(), user=None, below=False, program=None, options=()):
         """As Podman.start; all capabilities are there, and no filter."""
         words = [IN_NAMESPACES]
         for flag, values in (("-e", environment), ("-t", temporary),

@@ -3,6 +3,7 @@ import Commands
 import Formats
 import Linux
 import ServiceFiles
+import Services
 
 /// Tells whoever runs the machine that it is up: once every service is ready or down for good, it sends READY=1 of
 /// sd_notify(3) to the address that the kernel's command line names.
@@ -61,7 +62,9 @@ struct StartNotice {
     private var isUp: Bool {
         do throws(SystemError) {
             for name in try entries(of: services) where !name.hasPrefix(".") {
-                let service = try WatchedService(name: name, path: "\(services)/\(name)")
+                let service = try WatchedService(
+                    name: name, path: "\(services)/\(name)",
+                    states: StatePlaces(ofSupervisorWith: Environment()))
                 guard let record = try service.record(), isSettled(record) else { return false }
             }
             return true

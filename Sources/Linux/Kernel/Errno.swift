@@ -49,6 +49,8 @@ public struct Errno: Equatable, Sendable {
     public static let noMemory = Errno(ENOMEM)
     /// ENOSYS: no such system call.
     public static let noSystemCall = Errno(ENOSYS)
+    /// EOPNOTSUPP: not possible there.
+    public static let notSupported = Errno(EOPNOTSUPP)
     /// EMFILE: this process has no descriptor left.
     public static let tooManyDescriptors = Errno(EMFILE)
     /// ENFILE: the system has no descriptor left.

@@ -15,11 +15,13 @@ public struct ServiceCheck {
     private var asked: [(name: ByteString, reader: DefinitionReader)] = []
     private var directories: [FileStatus.Identity: ByteString] = [:]
     private var states: [FileStatus.Identity: ByteString] = [:]
+    private let places: StatePlaces
 
     /// Checks the directory at `path`: a service directory if it has a `run`, `settings`, `type` or `start`, whose
     /// services are looked for beside it; else a scan directory with all its services. Throws where it cannot be
-    /// looked at.
-    public init(_ path: ByteString) throws(SystemError) {
+    /// looked at. State may be in one of `places`.
+    public init(_ path: ByteString, states places: StatePlaces) throws(SystemError) {
+        self.places = places
         let path = path.withoutTrailingSlashes
         self.path = path
         let place = try openFile(path, .place)
@@ -85,7 +87,7 @@ public struct ServiceCheck {
     private mutating func checkFiles(
         _ reader: DefinitionReader, at path: ByteString, isLogger: Bool
     ) {
-        var check = ServiceFilesCheck(reader, at: path)
+        var check = ServiceFilesCheck(reader, at: path, states: places)
         check.run(isLogger: isLogger)
         problems += check.problems
         if let status = look(at: ".", reader.place, path) { checkAccess(path, status) }

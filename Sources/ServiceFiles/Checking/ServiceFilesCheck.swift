@@ -12,10 +12,12 @@ struct ServiceFilesCheck {
 
     private let reader: DefinitionReader
     private let path: ByteString
+    private let states: StatePlaces
 
-    init(_ reader: DefinitionReader, at path: ByteString) {
+    init(_ reader: DefinitionReader, at path: ByteString, states: StatePlaces) {
         self.reader = reader
         self.path = path
+        self.states = states
     }
 
     mutating func run(isLogger: Bool) {
@@ -90,7 +92,7 @@ struct ServiceFilesCheck {
     /// Whether `supervise` is there, or can be made.
     private mutating func checkSupervise() {
         do throws(SystemError) {
-            let supervise = try SuperviseDirectory(of: reader.place)
+            let supervise = try SuperviseDirectory(of: reader.place, or: states)
             state = try status(of: supervise.place.number).identity
             return
         } catch {

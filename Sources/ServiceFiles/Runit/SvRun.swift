@@ -35,6 +35,7 @@ public struct SvRun {
 
     private let configuration: Configuration
     private let environment: Environment
+    private let states: StatePlaces
     private let start = SvRun.now()
     private let startInstant = Instant.now
     private var failures: Int32 = 0
@@ -49,6 +50,7 @@ public struct SvRun {
     public init(_ configuration: Configuration, environment: Environment) {
         self.configuration = configuration
         self.environment = environment
+        states = StatePlaces(ofClientWith: environment)
     }
 
     private var action: SvAction { configuration.action }
@@ -118,7 +120,7 @@ public struct SvRun {
         if action.isWanted(status) { return true }
         var step: StaticString = "open"
         do throws(SystemError) {
-            let control = try SuperviseDirectory(of: .current).openCommands()
+            let control = try SuperviseDirectory(of: .current, or: states).openCommands()
             step = "write to"
             try ServiceFiles.send(
                 action.letters(for: status), to: control,
@@ -139,7 +141,7 @@ public struct SvRun {
 
     /// What the status of the service in the current directory is; nil when there is none, which is said.
     private mutating func look(at service: SvService) -> RunitStatus? {
-        switch SvService.look() {
+        switch SvService.look(states) {
         case .status(let status): return status
         case .unsupervised: reportUnsupervised(service)
         case .trouble(let trouble, let errno): report("warning", service, trouble, errno)
@@ -174,7 +176,7 @@ public struct SvRun {
     /// Prints the status of a service and its logger. Returns the exit code of an init script, for which that is all.
     private mutating func printStatus(_ service: SvService) -> Int32? {
         let status: RunitStatus
-        switch SvService.look() {
+        switch SvService.look(states) {
         case .status(let found): status = found
         case .unsupervised:
             reportUnsupervised(service)

@@ -2,6 +2,7 @@ import Bytes
 import Commands
 import Formats
 import Linux
+import Services
 
 /// A service as sv knows it: a name, and what is found in its directory, which is the current one while it is
 /// looked at.
@@ -31,11 +32,11 @@ struct SvService {
         try changeDirectory(name)
     }
 
-    /// What the current directory's status file says.
-    static func look() -> Look {
+    /// What the status file of the current directory says, which may be in one of `states`.
+    static func look(_ states: StatePlaces) -> Look {
         var step: StaticString = "open supervise/ok"
         do throws(SystemError) {
-            let supervise = try SuperviseDirectory(of: .current)
+            let supervise = try SuperviseDirectory(of: .current, or: states)
             if try !supervise.isSupervised() { return .unsupervised }
             step = "open supervise/status"
             let file = try supervise.openStatus()
