@@ -1,5 +1,6 @@
 import Bytes
 import Commands
+import Formats
 import Linux
 import Services
 import Supervision
@@ -17,6 +18,8 @@ public struct Init {
         /// Milliseconds from the request to stop to the last KILL. A second less than the ten after which container
         /// engines kill.
         public var stopLimit: UInt64 = 9000
+        /// What the output of services without a logger looks like; nil to leave it to them.
+        public var lineForm: ServiceLineForm?
         /// The main command, with its arguments; empty for none.
         public var command: [ByteString] = []
 
@@ -84,6 +87,7 @@ public struct Init {
         configuration.conductor.commandWaits = overlay != nil
         configuration.conductor.commandPatience = overlay?.commandPatience.map { $0 * 1_000_000 }
         configuration.newSession = true
+        configuration.lineForm = options.lineForm
         configuration.nullInput = true
         configuration.signals = signals
         return configuration

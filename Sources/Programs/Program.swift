@@ -113,6 +113,9 @@ struct Program: Sendable {
         Program("svlogd", "log lines to rotated directories as runit does", svlogd),
         Program("svls", "list services, and how they are confined", longOptions: true, svls),
         Program("svok", "tell whether a service is supervised", svok),
+        Program(
+            "svoutput", "put a service's name before each of its lines", longOptions: true,
+            svoutput),
         Program("svscan", "supervise the services of a directory", svscan),
         Program("svscanboot", "start svscan, with its errors in a process title", svscanboot),
         Program("svscanctl", "tell svscan or init to look again, or to stop", svscanctl),
