@@ -89,9 +89,9 @@ struct Program: Sendable {
         Program("readproctitle", "show what is read in the process title", readproctitle),
         Program("reboot", "stop the machine and start it again", longOptions: true, reboot),
         Program("recordio", "show what a program reads and writes", recordio),
+        Program(stage: "redirect", "run a program with descriptors changed", redirect),
         Program("runsv", "supervise a service and its logger as runit does", runsv),
         Program("runsvdir", "supervise the services of a directory as runit does", runsvdir),
-        Program(stage: "redirect", "run a program with descriptors changed", redirect),
         Program(
             stage: "seccomp", "run a program with system calls forbidden", longOptions: true,
             seccomp),

@@ -180,6 +180,11 @@ private func takeScript(_ bytes: [UInt8]) {
             } else {
                 size = -1
             }
+        case "1":
+            if !value.isEmpty { continue }
+            precondition(script.directories[directories].path == word, "another output")
+            expected.append(.write(directories))
+            directories += 1
         case ".", "/":
             let settings = script.directories[directories]
             precondition(settings.path == word, "another directory")
