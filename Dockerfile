@@ -20,13 +20,14 @@ COPY Tests Tests
 RUN make build
 COPY LICENSE NOTICE ./
 COPY LICENSES LICENSES
+COPY man man
 COPY rootfs-skel rootfs-skel
 RUN Scripts/make-root /root-directory
 
-# The binary and its links alone, for `COPY --from` into any image.
+# The binary with its links and its manual alone, for `COPY --from` into any image.
 FROM scratch AS apus
 COPY --from=builder /root-directory/usr/bin /usr/bin
-COPY --from=builder /root-directory/usr/share/doc /usr/share/doc
+COPY --from=builder /root-directory/usr/share /usr/share
 ENTRYPOINT ["/usr/bin/apus", "init", "--"]
 
 FROM ${BASE} AS sshd

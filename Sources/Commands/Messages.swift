@@ -14,6 +14,8 @@ public struct Messages: Sendable {
     public var verbosity = 2
     private var mayWait = true
     private var descriptor = Standard.error
+    /// Makes of a line, which is visible, all that is written for it; nil to write it as it is.
+    public var form: (@Sendable (ByteString) -> [UInt8])?
 
     /// The same for a process that must not block: a line for which there is no room at once, because
     /// whoever reads standard error does not, is dropped. A pipe or terminal is opened anew for that, once
@@ -57,7 +59,7 @@ public struct Messages: Sendable {
     }
 
     private func emit(_ line: ByteString, end: ByteString = "\n") {
-        let bytes = Array(line.visible.bytes + end.bytes)
+        let bytes = form.map { $0(line.visible) } ?? Array(line.visible.bytes + end.bytes)
         // There is nobody to tell of an error.
         do throws(SystemError) {
             if mayWait {

@@ -1,5 +1,6 @@
 import Bytes
 import Commands
+import Formats
 import Linux
 import Services
 import Supervision
@@ -17,6 +18,8 @@ public struct Init {
         /// Milliseconds from the request to stop to the last KILL. A second less than the ten after which container
         /// engines kill.
         public var stopLimit: UInt64 = 9000
+        /// What the output of services without a logger looks like; nil to leave it to them.
+        public var lineForm: ServiceLineForm?
         /// The main command, with its arguments; empty for none.
         public var command: [ByteString] = []
         /// Whether the main command is started when the services are up and ready, or will not be.
@@ -94,6 +97,7 @@ public struct Init {
         let patience = options.commandWaits ? options.commandPatience : overlay?.commandPatience
         configuration.conductor.commandPatience = patience.map { $0 * 1_000_000 }
         configuration.newSession = true
+        configuration.lineForm = options.lineForm
         configuration.nullInput = true
         configuration.signals = signals
         return configuration

@@ -12,6 +12,8 @@ public enum InitSetting: CaseIterable, Sendable {
     case wait
     /// Signals that are to mean others.
     case rewrite
+    /// What the lines look like that services write to the container's output.
+    case output
     /// How much is said.
     case verbosity
 
@@ -22,6 +24,7 @@ public enum InitSetting: CaseIterable, Sendable {
         case .stopTimeout: "INIT_STOP_TIMEOUT"
         case .wait: "INIT_WAIT"
         case .rewrite: "INIT_REWRITE"
+        case .output: "INIT_OUTPUT"
         case .verbosity: "INIT_VERBOSITY"
         }
     }
@@ -33,6 +36,7 @@ public enum InitSetting: CaseIterable, Sendable {
         case .stopTimeout: "t"
         case .wait: "w"
         case .rewrite: "r"
+        case .output: "o"
         case .verbosity: "v"
         }
     }
@@ -44,6 +48,7 @@ public enum InitSetting: CaseIterable, Sendable {
         case .stopTimeout: "stop-timeout"
         case .wait: "wait"
         case .rewrite: "rewrite"
+        case .output: "output"
         case .verbosity: "verbosity"
         }
     }
@@ -55,6 +60,7 @@ public enum InitSetting: CaseIterable, Sendable {
         case .stopTimeout: "number of seconds up to 86400"
         case .wait: "yes, no or number of seconds up to 86400"
         case .rewrite: "pair of signals such as TERM:QUIT"
+        case .output: "form of output: plain, names or json"
         case .verbosity: "number up to 2"
         }
     }
@@ -93,6 +99,7 @@ extension Init.Options {
             stopLimit = limit
         case .wait: return setWait(value)
         case .rewrite: return rewrites.add(value)
+        case .output: return setOutput(value)
         case .verbosity:
             guard let level = parseDecimal(value, within: 0...2) else { return false }
             verbosity = Int(level)
@@ -111,6 +118,16 @@ extension Init.Options {
             commandPatience = limit
         }
         commandWaits = commandPatience != 0
+        return true
+    }
+
+    private mutating func setOutput(_ value: ByteString) -> Bool {
+        switch value {
+        case "plain": lineForm = nil
+        case "names": lineForm = .named(inColour: true)
+        case "json": lineForm = .json
+        default: return false
+        }
         return true
     }
 

@@ -13,7 +13,10 @@ func initialize(_ call: Call) throws(Failure) -> Outcome {
     }
     let usage = Failure(
         usage:
-            "init [ -s directory ] [ -t seconds ] [ -w seconds ] [ -r signal:signal ] [ -v level ] [ -- command arg ... ]"
+            """
+            init [ -s directory ] [ -t seconds ] [ -w seconds ] [ -r signal:signal ] [ -o plain|names|json ] \
+            [ -v level ] [ -- command arg ... ]
+            """
     )
     var options = Init.Options()
     for (setting, value) in options.read(call.environment) {

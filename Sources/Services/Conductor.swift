@@ -189,6 +189,9 @@ public struct Conductor: Equatable, Sendable {
         return actions + remindOfOldServices(at: now) + lookIfDue(at: now)
     }
 
+    /// Whether a stop has begun: nothing is started any more.
+    public var isStopping: Bool { stop != nil }
+
     /// When to hand in `timePassed`, in nanoseconds of the clock that never goes back; nil for never.
     public var deadline: UInt64? {
         var first = stop?.deadline ?? scanDeadline

@@ -1,19 +1,22 @@
 import Bytes
 import Linux
 
-/// Descriptors below all that services have, through which a child gets its directory, input and output. A child is
+/// Descriptors below all that services have, through which a child gets its directory, input and outputs. A child is
 /// then given a copy of none but the lower ones, so that starting one costs the same however many services there are.
 struct LentDescriptors: ~Copyable {
     private let directory: Descriptor
     private let input: Descriptor
     private let output: Descriptor
+    private let error: Descriptor
 
     /// Takes numbers above those of all descriptors that are open now. Throws without /proc, and where close_range(2)
     /// is not to be had.
     init() throws(SystemError) {
         let first = try descriptorAboveAll()
         let second = try first.duplicate(minimum: first.number + 1)
-        output = try second.duplicate(minimum: second.number + 1)
+        let third = try second.duplicate(minimum: second.number + 1)
+        error = try third.duplicate(minimum: third.number + 1)
+        output = consume third
         directory = consume first
         input = consume second
     }
@@ -24,7 +27,7 @@ struct LentDescriptors: ~Copyable {
             if setup.directory >= 0 {
                 try redirect(directory.number, to: setup.directory, closeOnExec: true)
             }
-            let lenders = [input.number, output.number]
+            let lenders = [input.number, output.number, error.number]
             for index in setup.descriptors.indices where setup.descriptors[index] >= 0 {
                 try redirect(lenders[index], to: setup.descriptors[index], closeOnExec: true)
             }
@@ -32,13 +35,13 @@ struct LentDescriptors: ~Copyable {
             for index in setup.descriptors.indices where setup.descriptors[index] >= 0 {
                 setup.descriptors[index] = lenders[index]
             }
-            setup.closeFrom = output.number + 1
+            setup.closeFrom = error.number + 1
         } catch {}
     }
 
     /// Takes back what was lent: it would stay open here, and a logger never see its end of file.
     borrowing func takeBack() throws(SystemError) {
-        for number in [directory.number, input.number, output.number] {
+        for number in [directory.number, input.number, output.number, error.number] {
             try redirect(number, to: Standard.error, closeOnExec: true)
         }
     }

@@ -30,6 +30,8 @@ final class OpenService {
     private(set) var isDownFile = false
     /// The process that was last started for it.
     var process: ProcessID = 0
+    /// The pipes to the logger that services share, once it writes to one.
+    var output: ServiceOutput?
     /// Its definition's source, if that says something of other services.
     private(set) var source: DefinitionReader?
     /// What it has besides, if its directory asks for more than `run`.

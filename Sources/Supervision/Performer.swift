@@ -19,6 +19,8 @@ final class Performer {
     private var pipes: [LogPipe?] = []
     /// Finds out whether services are ready that do not tell it themselves.
     let prober: ReadinessProber
+    /// Who has the lines of services without a logger, if anybody.
+    let output: OutputLogger?
     /// Descriptors from this number on are kept free for the supervisor's own work.
     private let descriptorReserve: Int32
     /// The most processes that are looked at to find what a service left behind.
@@ -38,6 +40,8 @@ final class Performer {
         prober = ReadinessProber(starters, configuration.environment)
         let room = Int32(clamping: descriptorLimit.hard)
         descriptorReserve = room - min(32, room / 4)
+        output = OutputLogger(
+            configuration, starters, messages, descriptorLimit: descriptorReserve)
     }
 
     /// Performs an action; returns its outcome, if it is one that has one.
@@ -65,7 +69,8 @@ final class Performer {
         case .writeStatus(let id, let status):
             service(id)?.write(
                 status, asRunit: configuration.writesFilesOfRunit, messages)
-        case .signalOthers(let signals, let spared): signalOthers(signals, sparing: spared)
+        case .signalOthers(let signals, let spared):
+            signalOthers(signals, sparing: spared + (output?.spared(from: signals) ?? []))
         case .say(let remark): say(remark)
         case .closeHeld(let id): service(id)?.extras?.held.closeAll()
         // These are the supervisor's.
@@ -304,6 +309,9 @@ final class Performer {
             setup.newSession = false
             setup.newProcessGroup = true
             setup.terminal = isForeground(Standard.input) ? Standard.input : -1
+        }
+        if let output, let service = service(id) {
+            output.redirect(&setup.descriptors, of: service)
         }
         return setup
     }

@@ -23,6 +23,8 @@ public final class Supervisor {
         public var nullInput = false
         /// Whether `supervise/pid` and `supervise/stat` are written, which only runit has.
         public var writesFilesOfRunit = false
+        /// What the output of services without a logger looks like; nil to leave it to them.
+        public var lineForm: ServiceLineForm?
         /// The signals to take instead of suffering them. SIGCHLD is always one.
         public var signals = Configuration.allSignals
         /// What a signal that was taken means.
@@ -100,7 +102,7 @@ public final class Supervisor {
         _ = try taken.block()
         self.configuration = configuration
         openStandardDescriptors(messages)
-        self.messages = messages.nonBlocking
+        self.messages = OutputLogger.messages(messages.nonBlocking, configuration.lineForm)
         // Where SIGCHLD is ignored, the kernel reaps children itself and tells nobody.
         try setDisposition(.child, ignored: false)
         signals = try SignalDescriptor(taken)
@@ -128,7 +130,8 @@ public final class Supervisor {
     /// Waits until something happens or is due, and does all that follows from it.
     private func turn() throws(SystemError) {
         let deadline = conductor.deadline.map { Instant(nanoseconds: $0) }
-        let wake = performer.prober.deadline.map { min($0, deadline ?? $0) } ?? deadline
+        let others = [performer.prober.deadline, performer.output?.deadline, deadline]
+        let wake = others.compactMap { $0 }.min()
         try loop.wait(until: mayHaveDead ? .now : wake, &ready)
         for event in ready {
             switch event.token {
@@ -141,6 +144,7 @@ public final class Supervisor {
         if mayHaveDead { try reapSome() }
         if let deadline, deadline <= .now { take(.timePassed) }
         probe()
+        performer.output?.goOn(performer.services, isStopping: conductor.isStopping)
     }
 
     /// Hands an event to the conductor, and what comes of its actions after it.
@@ -261,6 +265,7 @@ public final class Supervisor {
             switch try reap() {
             case .ended(let pid, let status):
                 let error = performer.startError(of: pid)
+                if performer.output?.noteEnd(of: pid) == true { break }
                 if let id = performer.prober.noteDeath(of: pid, status.raw) { take(.ready(id)) }
                 installHeir(of: pid)
                 let ranOutOfMemory = hasRunOutOfMemory(pid, status)

@@ -17,6 +17,7 @@ PAGES = """
 addcr.1 apus.8 argv0.1 chpst.8 date@.1 delcr.1 envdir.8 envuidgid.8 fghack.8 finger@.1 fixcrio.1 http@.1 mconnect-io.1
 mconnect.1 multilog.8 pgrphack.8 rblsmtpd.1 readproctitle.8 runsv.8 runsvdir.8 recordio.1 setlock.8 setuidgid.8 softlimit.8
 supervise.8 sv.8 svc.8 svcheck.8 svlogd.8 svok.8 svscan.8 svscanboot.8 svstat.8 svwait.8 tai64n.8 tai64nlocal.8 tcpcat.1 tcpclient.1
+cd.8 chain.8 mkdirs.8 redirect.8 svoutput.8
 catatonit.1 dumb-init.1 tini.1 invoke-run.8 utmpset.8 tcprules.1 tcprulescheck.1 tcpserver.1 who@.1 with-contenv.8
 """.split()
 USERS = ["log", "dns", "dnslog", "www"]

@@ -801,3 +801,37 @@ def test_waiting_takes_no_processor_time(tmp_path):
         after = pathlib.Path(f"/proc/{log.pid}/status").read_text()
         switches = [re.findall(r"ctxt_switches:\s+(\d+)", status) for status in (before, after)]
         assert switches[0] == switches[1]
+
+
+class TestOutput:
+    """The action that Debian's has not."""
+
+    def test_selected_lines_go_to_standard_output_too(self, tmp_path):
+        content = b"one\ntwo\n" + b"x" * 3000 + b"\nthree\nend"
+        result = run(MULTILOG, "-two", "1", "-three", "./main", input=content, cwd=tmp_path)
+        whole = b"one\n" + b"x" * 3000 + b"\n"
+        assert (result.returncode, result.stdout, result.stderr) == (0, whole + b"three\nend\n", b"")
+        assert (tmp_path / "main/current").read_bytes() == whole + b"end\n"
+
+    def test_with_labels_and_much_of_it(self, tmp_path):
+        result = run(MULTILOG, "t", "1", "n5", "./main", input=b"line\n" * 300_000, cwd=tmp_path)
+        found = result.stdout.splitlines()
+        assert len(found) == 300_000 and all(re.fullmatch(rb"@[0-9a-f]{24} line", line) for line in found)
+        # Nothing ends there, whatever the size of files.
+        assert len(list((tmp_path / "main").glob("@*.s"))) == 4
+
+    def test_a_pipe_that_does_not_wait(self, tmp_path):
+        """Somebody else may have set it so; what has no room is waited for."""
+        reader, writer = os.pipe()
+        os.set_blocking(writer, False)
+        with subprocess.Popen([MULTILOG, "1"], stdin=subprocess.PIPE, stdout=writer, env=environment(),
+                              cwd=tmp_path) as process:
+            os.close(writer)
+            feeder = threading.Thread(target=process.communicate, args=[b"line\n" * 100_000])
+            feeder.start()
+            content = b""
+            while block := os.read(reader, 65536):
+                content += block
+            feeder.join()
+        os.close(reader)
+        assert content == b"line\n" * 100_000

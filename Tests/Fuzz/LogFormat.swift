@@ -8,11 +8,12 @@ import Linux
 /// A format of logs, services and their environment, for tests that read anything as one. Each `take`
 /// compares what is read with a plain reading of the manual, or one way of reading with another.
 enum LogFormat: String, CaseIterable {
-    case environment, label, pattern, script, stamps, status
+    case chain, environment, label, pattern, script, stamps, status
 
     /// Reads `bytes`.
     func take(_ bytes: [UInt8]) {
         switch self {
+        case .chain: takeChain(bytes)
         case .environment: takeEnvironmentFile(bytes)
         case .label: takeLabels(bytes)
         case .pattern: takePattern(bytes)
@@ -44,6 +45,38 @@ private func takeEnvironmentFile(_ bytes: [UInt8]) {
     if !content.isEmpty { whole += [UInt8(ascii: "=")] + text }
     let found = Array(file.variable.bytes) + [UInt8(ascii: "=")] + Array(value.bytes)
     precondition(found == whole, "another value")
+}
+
+// MARK: - Files of chain
+
+/// The bytes are a file. Whatever its words are, a file that has them in quotes has the same.
+private func takeChain(_ bytes: [UInt8]) {
+    let lines = bytes.count { $0 == 10 } + 1
+    do {
+        let file = try ChainFile(bytes)
+        let values: (ByteString) -> ByteString? = { $0.count > 1 ? "of \($0)" : nil }
+        let command = try file.command(values)
+        precondition(!command.isEmpty, "there is no program")
+        for quote in [UInt8(ascii: "'"), UInt8(ascii: "\"")] {
+            let quoted = command.flatMap { word in
+                let escape = Array(quote == UInt8(ascii: "'") ? "'\\''".utf8 : "\\\"".utf8)
+                let text = word.bytes.flatMap { byte -> [UInt8] in
+                    if byte == quote { return escape }
+                    let isSpecial = [UInt8(ascii: "\\"), UInt8(ascii: "$"), UInt8(ascii: "`")]
+                        .contains(byte)
+                    return isSpecial && quote == UInt8(ascii: "\"")
+                        ? [UInt8(ascii: "\\"), byte] : [byte]
+                }
+                return [quote] + text + [quote, UInt8(ascii: "\n")]
+            }
+            let again = try ChainFile(quoted).command { _ in nil }
+            precondition(again == command, "quoted words are others")
+        }
+    } catch {
+        guard let mistake = error as? ChainFile.Mistake else { fatalError("another error") }
+        precondition((0...lines).contains(mistake.line), "a line that is not there")
+        precondition(mistake.text.visible == mistake.text, "a text that is not for people")
+    }
 }
 
 // MARK: - Labels
@@ -147,6 +180,11 @@ private func takeScript(_ bytes: [UInt8]) {
             } else {
                 size = -1
             }
+        case "1":
+            if !value.isEmpty { continue }
+            precondition(script.directories[directories].path == word, "another output")
+            expected.append(.write(directories))
+            directories += 1
         case ".", "/":
             let settings = script.directories[directories]
             precondition(settings.path == word, "another directory")

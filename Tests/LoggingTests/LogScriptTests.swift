@@ -10,13 +10,21 @@ struct LogScriptTests {
     @Test("each letter stands for one action and no other byte for any")
     func letters() {
         let letters = LogAction.allCases.map { String(UnicodeScalar($0.rawValue)) }
-        #expect(letters.sorted().joined() == "!+-./=enst")
+        #expect(letters.sorted().joined() == "!+-./1=enst")
         let others = Set(UInt8.min...UInt8.max).subtracting(LogAction.allCases.map(\.rawValue))
         for byte in others where byte != 0 {
             let script = LogScript([ByteString([byte, UInt8(ascii: "x")])])
             #expect(script.steps.isEmpty && !script.stampsLines)
             #expect(script.directories.isEmpty && script.statusFiles.isEmpty)
         }
+    }
+
+    @Test("1 alone is standard output")
+    func output() {
+        let script = LogScript("1", "10", "./d", "-a", "1")
+        #expect(
+            script.steps == [.write(0), .write(1), .deselect(0..<1), .write(2)])
+        #expect(script.directories.map(\.isOutput) == [true, false, true])
     }
 
     @Test("only the first word stamps")

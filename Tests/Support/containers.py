@@ -327,17 +327,34 @@ def build_options():
             f"--volume={toolchain()}:{toolchain()}:ro"]
 
 
+def make_base():
+    """Makes an image of this machine's own release, unless there is one."""
+    base = "localhost/apus-base"
+    if subprocess.run([PODMAN, "image", "exists", base]).returncode != 0:
+        with subprocess.Popen(["tar", "-C", ROOT / "build/debian", "-c", "."],
+                              stdout=subprocess.PIPE) as tar:
+            subprocess.run([PODMAN, "import", "--quiet", "-", base], stdin=tar.stdout, check=True,
+                           stdout=subprocess.DEVNULL)
+    return base
+
+
+def make_tools(directory):
+    """Makes localhost/apus by the lines of the Dockerfile's target `apus`, with the binary that is built already in the
+    place of its builder's."""
+    subprocess.run([ROOT / "Scripts/make-root", directory / "root-directory"], check=True, stdout=subprocess.DEVNULL)
+    text = (ROOT / "Dockerfile").read_text()
+    target = re.search(r"^FROM scratch AS apus\n(?:(?!FROM ).*\n)*", text, re.M)[0]
+    (directory / "Dockerfile").write_text(f"FROM scratch AS builder\nCOPY root-directory /root-directory\n{target}")
+    podman("build", *BUILD, "--tag=localhost/apus", str(directory))
+
+
 def build_image():
     """Builds the project's Dockerfile on images made from this machine's own release and toolchain,
     since no registry need be reachable. Returns the image's name."""
     base, builder, image = "localhost/apus-base", "localhost/apus-builder", "localhost/apus-sshd"
     if os.environ.get("APUS_TEST_IMAGE"):
         return os.environ["APUS_TEST_IMAGE"]
-    if subprocess.run([PODMAN, "image", "exists", base]).returncode != 0:
-        with subprocess.Popen(["tar", "-C", ROOT / "build/debian", "-c", "."],
-                              stdout=subprocess.PIPE) as tar:
-            subprocess.run([PODMAN, "import", "--quiet", "-", base], stdin=tar.stdout, check=True,
-                           stdout=subprocess.DEVNULL)
+    make_base()
     podman("build", *BUILD, f"--tag={builder}", f"--build-arg=BASE={base}",
            f"--build-arg=TOOLCHAIN={toolchain()}", "--file=Tests/Container/builder.Dockerfile",
            str(ROOT / "Tests/Container"))

@@ -29,10 +29,10 @@ public struct Credentials: Sendable {
     public init() {}
 
     /// The group id.
-    var group: UInt32? { givenGroup ?? account?.group }
+    public var group: UInt32? { givenGroup ?? account?.group }
 
     /// `--user`: a name, whose account says the group; or a number; each with `:` and a group.
-    mutating func take(user text: ByteString) throws(Failure) {
+    public mutating func take(user text: ByteString) throws(Failure) {
         guard let (name, group) = text.cut(at: UInt8(ascii: ":")) else {
             return try take(userAlone: text)
         }

@@ -268,6 +268,14 @@ public func setPermissions(_ descriptor: borrowing Descriptor, _ permissions: UI
     _ = try Kernel.call("fchmod") { fchmod(number, permissions) }
 }
 
+/// Sets user and group; nil leaves either as it is. fchown(2).
+public func setOwner(_ descriptor: borrowing Descriptor, user: UInt32?, group: UInt32?)
+    throws(SystemError)
+{
+    let number = descriptor.number
+    _ = try Kernel.call("fchown") { fchown(number, user ?? .max, group ?? .max) }
+}
+
 /// Sets permissions by name. fchmodat(2).
 public func setPermissions(
     of path: ByteString, _ permissions: UInt32, in directory: Directory = .current

@@ -16,6 +16,24 @@ public func redirect(_ target: Int32, to source: Int32, closeOnExec: Bool = fals
     }
 }
 
+/// As a shell opens files for the programs that it starts: a FIFO is waited for, and whatever is written is a file for
+/// all whom the umask lets.
+extension OpenMode {
+    /// For reading.
+    public static let waitingRead = OpenMode(flags: O_RDONLY)
+    /// For writing from the start, emptied, created if it is not there.
+    public static let waitingTruncate = OpenMode(
+        flags: O_WRONLY | O_CREAT | O_TRUNC, permissions: 0o666)
+    /// For writing at the end, created if it is not there.
+    public static let waitingAppend = OpenMode(
+        flags: O_WRONLY | O_CREAT | O_APPEND, permissions: 0o666)
+    /// For both, created if it is not there.
+    public static let waitingReadWrite = OpenMode(flags: O_RDWR | O_CREAT, permissions: 0o666)
+    /// For writing to a file that is not there yet.
+    public static let waitingCreate = OpenMode(
+        flags: O_WRONLY | O_CREAT | O_EXCL, permissions: 0o666)
+}
+
 /// Closes a descriptor that no `Descriptor` owns, and that may not be open. close(2).
 public func closeUnowned(_ descriptor: Int32) { _ = CLinux.close(descriptor) }
 

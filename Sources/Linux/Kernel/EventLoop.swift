@@ -33,6 +33,9 @@ public struct EventLoop: ~Copyable {
     private let descriptor: Descriptor
     private let batch = 64
 
+    /// A number for `poll`, which finds it readable when something is ready.
+    public var number: Int32 { descriptor.number }
+
     /// A loop with nothing registered.
     public init() throws(SystemError) {
         descriptor = Descriptor(

@@ -74,3 +74,20 @@ public func hasRoom(_ descriptor: Int32) -> Bool {
     var request = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
     return CLinux.poll(&request, 1, 0) != 0
 }
+
+/// Writes some of `bytes` and returns how many; throws EAGAIN where a socket takes none at once. What is no socket is
+/// to be open so that writing does not wait, or to have been found ready. send(2), write(2).
+public func writeNow(_ descriptor: Int32, _ bytes: UnsafeRawBufferPointer) throws(SystemError)
+    -> Int
+{
+    do throws(SystemError) {
+        return try Kernel.call("send") {
+            CLinux.send(
+                descriptor, bytes.baseAddress, bytes.count,
+                Int32(MSG_DONTWAIT) | Int32(MSG_NOSIGNAL))
+        }
+    } catch {
+        if error.errno != .notSocket { throw error }
+        return try write(descriptor, bytes)
+    }
+}

@@ -56,3 +56,43 @@ public struct DescriptorMessage {
         }
     }
 }
+
+/// Makes two UNIX-domain sockets that are connected to each other, do not wait, and keep what is sent at once together.
+/// socketpair(2) SOCK_SEQPACKET.
+public func makeUnixPacketPair() throws(SystemError) -> (Int32, Int32) {
+    var ends: (Int32, Int32) = (-1, -1)
+    // A macro in one libc and an enumeration in the other.
+    let packets: Int32 = 5
+    let kind = packets | Int32(CL_SOCK_NONBLOCK) | Int32(CL_SOCK_CLOEXEC)
+    _ = try Kernel.call("socketpair") {
+        withUnsafeMutableBytes(of: &ends) {
+            socketpair(AF_UNIX, kind, 0, $0.baseAddress?.assumingMemoryBound(to: Int32.self))
+        }
+    }
+    return ends
+}
+
+/// Sends `bytes` and a descriptor, which stays open here, in one packet; throws EAGAIN where there is no room for it.
+/// sendmsg(2).
+public func send(_ descriptor: Int32, with bytes: [UInt8], over socket: Int32) throws(SystemError) {
+    var control: (UInt64, UInt64, UInt64) = (20, 0, 0)
+    var bytes = bytes
+    _ = try Kernel.call("sendmsg") {
+        bytes.withUnsafeMutableBytes { content in
+            withUnsafeMutableBytes(of: &control) { control in
+                control.storeBytes(of: SOL_SOCKET, toByteOffset: 8, as: Int32.self)
+                control.storeBytes(of: Int32(SCM_RIGHTS), toByteOffset: 12, as: Int32.self)
+                control.storeBytes(of: descriptor, toByteOffset: 16, as: Int32.self)
+                var vector = iovec(iov_base: content.baseAddress, iov_len: content.count)
+                return withUnsafeMutablePointer(to: &vector) { vector in
+                    var header = msghdr()
+                    header.msg_iov = vector
+                    header.msg_iovlen = 1
+                    header.msg_control = control.baseAddress
+                    header.msg_controllen = 24
+                    return sendmsg(socket, &header, Int32(MSG_NOSIGNAL))
+                }
+            }
+        }
+    }
+}

@@ -27,8 +27,15 @@ public struct NotifySocket: ~Copyable {
 
     /// Takes the next datagram; nil when there is none. recvmsg(2).
     public borrowing func next() throws(SystemError) -> NotifyDatagram? {
-        let number = descriptor.number
-        return try withUnsafeTemporaryAllocation(
+        try NotifyDatagram.next(from: descriptor.number)
+    }
+}
+
+extension NotifyDatagram {
+    /// Takes the next datagram, or packet, from a socket that does not wait; nil when there is none. One without bytes
+    /// and descriptors is the end of a connection. recvmsg(2).
+    public static func next(from number: Int32) throws(SystemError) -> NotifyDatagram? {
+        try withUnsafeTemporaryAllocation(
             byteCount: NotifyDatagram.longest + ControlMessages.room, alignment: 8
         ) { (room) throws(SystemError) -> NotifyDatagram? in
             let content = UnsafeMutableRawBufferPointer(rebasing: room[..<NotifyDatagram.longest])

@@ -54,3 +54,6 @@ public func inputDeviceName(_ descriptor: Int32) throws(SystemError) -> ByteStri
 public func closeDescriptors(from first: UInt32) throws(SystemError) {
     _ = try Kernel.call("close_range") { cl_close_from(first) }
 }
+
+/// Whether a descriptor is a terminal. isatty(3).
+public func isTerminal(_ descriptor: Int32) -> Bool { isatty(descriptor) == 1 }

@@ -37,7 +37,7 @@ public final class LogEngine {
     private let allocation: ByteBlock
     private let memory: UnsafeMutableRawPointer
     private let ownBlockSize: Int
-    private var outputs: FixedArray<LogOutput<LogDirectory>>
+    private var outputs: FixedArray<LogOutput<LogTarget>>
     private var statusFiles: FixedArray<StatusFile>
     /// Bytes of an incomplete head, which stand just before the block.
     private var carried = 0
@@ -70,13 +70,13 @@ public final class LogEngine {
         statusFiles = FixedArray(capacity: script.statusFiles.count)
         for path in script.statusFiles { statusFiles.append(try StatusFile(path, retry)) }
         for settings in script.directories {
-            let directory = try LogDirectory(settings, processor, retry)
+            let target = try LogTarget(settings, processor, retry)
             let block = try LogEngine.allocate(
-                LogOutput<LogDirectory>.capacity,
-                orAtLeast: LogOutput<LogDirectory>.leastCapacity)
+                LogOutput<LogTarget>.capacity,
+                orAtLeast: LogOutput<LogTarget>.leastCapacity)
             outputs.append(
                 LogOutput(
-                    directory, SizeRule(size: settings.size),
+                    target, SizeRule(size: settings.isOutput ? .max / 2 : settings.size),
                     chunkSize: LogEngine.originalWriteSize, block))
         }
     }
@@ -143,7 +143,8 @@ public final class LogEngine {
             outputs.elements[index].finish()
             guard let lost = outputs.elements[index].lostBytes else { continue }
             lostBytes = (lostBytes ?? 0) + lost
-            let path = script.directories[index].path
+            let settings = script.directories[index]
+            let path = settings.isOutput ? "standard output" : settings.path
             retry.messages.warning("\(lost) bytes are lost that could not be written to \(path)")
         }
     }

@@ -15,6 +15,8 @@ public enum LogAction: UInt8, CaseIterable, Sendable {
     case directory = 0x2e
     /// `/DIR`: the same, from the root.
     case absoluteDirectory = 0x2f
+    /// `1`: writes selected lines to standard output. That is s6-log's.
+    case output = 0x31
     /// `=FILE`: keeps the last selected line in a file.
     case status = 0x3d
     /// `e`: shows selected lines, the first 200 bytes of each, on standard error.
@@ -37,6 +39,9 @@ public struct LogDirectorySettings: Equatable, Sendable {
     public let count: UInt
     /// What turns a full file into an archived one, if not nothing.
     public let processor: ByteString?
+
+    /// Whether it is standard output, and no directory.
+    var isOutput: Bool { path == "1" }
 }
 
 /// A multilog script, read once: what to do with each line, and where lines go.
@@ -64,7 +69,7 @@ public struct LogScript: Sendable {
     public let patterns: [UInt8]
     /// The status files.
     public let statusFiles: [ByteString]
-    /// The log directories.
+    /// The log directories, and standard output among them.
     public let directories: [LogDirectorySettings]
 
     /// A file size is brought within this range, as the original does.
@@ -100,7 +105,8 @@ public struct LogScript: Sendable {
             case .status:
                 steps.append(.keep(statusFiles.count))
                 statusFiles.append(ByteString(value))
-            case .directory, .absoluteDirectory:
+            case .output where !value.isEmpty: break
+            case .directory, .absoluteDirectory, .output:
                 steps.append(.write(directories.count))
                 directories.append(
                     LogDirectorySettings(
