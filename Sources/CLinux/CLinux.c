@@ -25,6 +25,11 @@ long cl_syscall(long number, long a, long b, long c, long d)
     return syscall(number, a, b, c, d);
 }
 
+int cl_waitid(long information, int options)
+{
+    return (int)syscall(SYS_waitid, P_ALL, 0, information, options, NULL);
+}
+
 static int copy_status(int result, const struct stat *from, struct cl_status *to)
 {
     if (result == 0)
@@ -107,6 +112,10 @@ char **cl_environ(void)
 }
 
 char *cl_program_name(void) { return program_invocation_name; }
+
+static char *const *start_arguments;
+void cl_note_arguments(char *const *arguments) { start_arguments = arguments; }
+char *const *cl_arguments(void) { return start_arguments; }
 
 static _Thread_local void *seam;
 void *cl_seam(void) { return seam; }

@@ -214,10 +214,11 @@ static int await_apart(struct cl_spawn_request *spawn)
 pid_t cl_spawn_beside(struct cl_spawn_request *spawn, void *stack_end)
 {
     int shared = spawn->close_from > 0 ? CLONE_FILES : 0;
+    int told = spawn->started != NULL ? CLONE_PARENT_SETTID : 0;
     spawn->alive = CL_SPAWN_TOGETHER;
     pid_t pid = clone(run_child, stack_end,
-                      CLONE_VM | CLONE_CHILD_CLEARTID | shared | WAIT_WHERE_ERRNO_IS_SHARED | SIGCHLD,
-                      spawn, NULL, NULL, &spawn->alive);
+                      CLONE_VM | CLONE_CHILD_CLEARTID | shared | told | WAIT_WHERE_ERRNO_IS_SHARED | SIGCHLD,
+                      spawn, spawn->started, NULL, &spawn->alive);
     if (pid < 0) {
         spawn->alive = 0;
     } else if (shared && !await_apart(spawn)) {

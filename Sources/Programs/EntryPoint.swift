@@ -9,6 +9,7 @@ import Linux
 public func apusMain(
     _ count: Int32, _ vector: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>
 ) -> Int32 {
+    CurrentProcess.noteArguments(vector)
     var words: [ByteString] = []
     words.reserveCapacity(Int(count))
     for index in 0..<Int(count) {
@@ -16,7 +17,10 @@ public func apusMain(
     }
     // Whatever the kernel's command line has for process 1 of a machine, it is no other program.
     if MachineFacts.isProcessOne(.inherited) { words = ["init"] }
-    return run(words, .inherited)
+    var environment = Environment.inherited
+    // It is for this image of this process alone.
+    environment.unset(CarriedTable.variable)
+    return run(words, environment)
 }
 
 /// Runs a program and those it becomes, as long as they are stages of this binary; an exec ends the

@@ -16,9 +16,6 @@ public enum ScanCommand: UInt8, CaseIterable, Sendable {
 public struct ScanControl: ~Copyable {
     /// Its name in a scan directory.
     public static let name: ByteString = ".svscan"
-    /// The most commands that are taken at a time.
-    private static let batch = 64
-
     private let lock: Descriptor
     private let control: Descriptor
 
@@ -49,23 +46,17 @@ public struct ScanControl: ~Copyable {
         self.lock = lock
     }
 
+    /// One that another image of this process set up.
+    public init(adopting lock: consuming Descriptor, control: consuming Descriptor) {
+        self.lock = lock
+        self.control = control
+    }
+
+    /// The number of what is locked.
+    public var lockNumber: Int32 { lock.number }
+
     /// Becomes readable when commands have come.
     public var number: Int32 { control.number }
-
-    /// Takes commands that have come, in their order; letters that mean nothing are passed over.
-    public borrowing func commands() throws(SystemError) -> [ScanCommand] {
-        let number = control.number
-        return try withUnsafeTemporaryAllocation(byteCount: ScanControl.batch, alignment: 1) {
-            (buffer) throws(SystemError) -> [ScanCommand] in
-            do throws(SystemError) {
-                let count = try read(number, into: buffer)
-                return buffer[..<count].compactMap { ScanCommand(rawValue: $0) }
-            } catch {
-                if error.errno == .again { return [] }
-                throw error
-            }
-        }
-    }
 
     /// Opens the FIFO of the supervisor of `scan`, as a client does. Throws ENXIO when there is none, also where there
     /// never was one.

@@ -28,6 +28,34 @@ public struct ServiceDirectory: ~Copyable {
         self.place = place
     }
 
+    /// One that another image of this process held, uncontrolled.
+    public init(adopting place: consuming Descriptor) {
+        files = nil
+        self.place = place
+    }
+
+    /// One that another image of this process held, locked.
+    public init(
+        adopting place: consuming Descriptor, supervise: consuming Descriptor,
+        lock: consuming Descriptor, control: consuming Descriptor, ok: consuming Descriptor?
+    ) {
+        let locked = LockedDirectory(SuperviseDirectory(adopting: supervise), lock)
+        files = ControlFiles(locked: locked, control: control, ok: ok)
+        self.place = place
+    }
+
+    /// The numbers of its descriptors, -1 for what there is none of.
+    public var numbers: (supervise: Int32, lock: Int32, control: Int32, ok: Int32) {
+        switch files {
+        case .some(let files):
+            (
+                files.locked.supervise.place.number, files.locked.lock.number,
+                files.control.number, files.okNumber
+            )
+        case .none: (-1, -1, -1, -1)
+        }
+    }
+
     /// Tells svok that control FIFO and status are there: the last step.
     public mutating func announce() throws(SystemError) { try files?.openOK() }
 
@@ -141,12 +169,24 @@ public struct ServiceDirectory: ~Copyable {
             lock = try supervise.takeLock()
             self.supervise = supervise
         }
+
+        init(_ supervise: consuming SuperviseDirectory, _ lock: consuming Descriptor) {
+            self.supervise = supervise
+            self.lock = lock
+        }
     }
 
     private struct ControlFiles: ~Copyable {
         let locked: LockedDirectory
         let control: Descriptor
         var ok: Descriptor?
+
+        var okNumber: Int32 {
+            switch ok {
+            case .some(let ok): ok.number
+            case .none: -1
+            }
+        }
 
         mutating func openOK() throws(SystemError) { ok = try locked.supervise.openOK() }
     }

@@ -64,6 +64,9 @@ public struct SuperviseDirectory: ~Copyable {
             name, .place, in: service, makingDirectory: 0o700, alsoBehindLink: true)
     }
 
+    /// One that another image of this process opened.
+    init(adopting place: consuming Descriptor) { self.place = place }
+
     private var directory: Directory { Directory(place) }
 }
 

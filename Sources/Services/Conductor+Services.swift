@@ -115,7 +115,7 @@ extension Conductor {
     }
 
     /// Has it found out whether the service is ready, unless it tells that itself.
-    private func probe(_ id: ServiceID) -> [Action] {
+    func probe(_ id: ServiceID) -> [Action] {
         guard let definition = definitions[id], let machine = services[id.index]?.machine,
             case .up(let pid) = machine.state, !machine.isReady, definition.kind == .longrun
         else { return [] }

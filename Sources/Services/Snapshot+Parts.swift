@@ -153,23 +153,23 @@ extension ScanState {
 }
 
 extension FileID {
-    fileprivate func write(to writer: inout SnapshotWriter) {
+    func write(to writer: inout SnapshotWriter) {
         writer.write(device)
         writer.write(inode)
     }
 
-    fileprivate init(from reader: inout SnapshotReader) throws(SnapshotError) {
+    init(from reader: inout SnapshotReader) throws(SnapshotError) {
         self.init(device: try reader.number(), inode: try reader.number())
     }
 }
 
 extension Complaint {
-    fileprivate func write(to writer: inout SnapshotWriter) {
+    func write(to writer: inout SnapshotWriter) {
         writer.write(text)
         writer.write(errno)
     }
 
-    fileprivate init(from reader: inout SnapshotReader) throws(SnapshotError) {
+    init(from reader: inout SnapshotReader) throws(SnapshotError) {
         self.init(try reader.text(), errno: try reader.number())
     }
 }

@@ -10,42 +10,44 @@ public enum SnapshotError: Error, Equatable {
 }
 
 /// Writes the parts of a snapshot: whole numbers in as many bytes as they have, little-endian; text with its length.
-struct SnapshotWriter {
-    private(set) var bytes: [UInt8] = []
+package struct SnapshotWriter {
+    package private(set) var bytes: [UInt8] = []
 
-    mutating func write<Number: FixedWidthInteger>(_ number: Number) {
+    package init() {}
+
+    package mutating func write<Number: FixedWidthInteger>(_ number: Number) {
         for shift in stride(from: 0, to: Number.bitWidth, by: 8) {
             bytes.append(UInt8(truncatingIfNeeded: number >> shift))
         }
     }
 
-    mutating func write(_ flag: Bool) { bytes.append(flag ? 1 : 0) }
+    package mutating func write(_ flag: Bool) { bytes.append(flag ? 1 : 0) }
 
-    mutating func write(_ text: ByteString) {
+    package mutating func write(_ text: ByteString) {
         write(UInt32(text.count))
         bytes += text.bytes
     }
 
-    mutating func write<Part>(_ part: Part?, _ body: (inout SnapshotWriter, Part) -> Void) {
+    package mutating func write<Part>(_ part: Part?, _ body: (inout SnapshotWriter, Part) -> Void) {
         write(part != nil)
         if let part { body(&self, part) }
     }
 
-    mutating func write<Part>(_ list: [Part], _ body: (inout SnapshotWriter, Part) -> Void) {
+    package mutating func write<Part>(_ list: [Part], _ body: (inout SnapshotWriter, Part) -> Void) {
         write(UInt32(list.count))
         for part in list { body(&self, part) }
     }
 }
 
 /// Reads what `SnapshotWriter` wrote, and believes none of it.
-struct SnapshotReader {
+package struct SnapshotReader {
     private var rest: ArraySlice<UInt8>
 
-    init(_ bytes: ArraySlice<UInt8>) { rest = bytes }
+    package init(_ bytes: ArraySlice<UInt8>) { rest = bytes }
 
-    var isAtEnd: Bool { rest.isEmpty }
+    package var isAtEnd: Bool { rest.isEmpty }
 
-    mutating func number<Number: FixedWidthInteger>(_: Number.Type = Number.self)
+    package mutating func number<Number: FixedWidthInteger>(_: Number.Type = Number.self)
         throws(SnapshotError) -> Number
     {
         let size = Number.bitWidth / 8
@@ -58,7 +60,7 @@ struct SnapshotReader {
         return number
     }
 
-    mutating func flag() throws(SnapshotError) -> Bool {
+    package mutating func flag() throws(SnapshotError) -> Bool {
         switch try number(UInt8.self) {
         case 0: return false
         case 1: return true
@@ -66,7 +68,7 @@ struct SnapshotReader {
         }
     }
 
-    mutating func text() throws(SnapshotError) -> ByteString {
+    package mutating func text() throws(SnapshotError) -> ByteString {
         let count = Int(try number(UInt32.self))
         guard count <= rest.count else { throw .damaged }
         let text = ByteString(rest.prefix(count))
@@ -75,11 +77,11 @@ struct SnapshotReader {
         return text
     }
 
-    mutating func optional<Part>(
+    package mutating func optional<Part>(
         _ body: (inout SnapshotReader) throws(SnapshotError) -> Part
     ) throws(SnapshotError) -> Part? { try flag() ? try body(&self) : nil }
 
-    mutating func list<Part>(
+    package mutating func list<Part>(
         _ body: (inout SnapshotReader) throws(SnapshotError) -> Part
     ) throws(SnapshotError) -> [Part] {
         let count = Int(try number(UInt32.self))

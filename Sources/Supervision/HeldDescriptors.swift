@@ -24,6 +24,27 @@ final class HeldDescriptors {
     /// The first number that a service finds them at.
     static let first = 3
 
+    /// Takes over a socket that another image of this process opened.
+    func adopt(_ socket: consuming Descriptor, _ definition: ServiceDefinition.Socket) {
+        sockets.append(Held(socket, definition.name))
+        opened.append(definition)
+    }
+
+    /// Takes over what was left with another image of this process.
+    func adopt(stored descriptor: consuming Descriptor, _ name: ByteString) {
+        stored.append(Held(descriptor, name))
+    }
+
+    /// Which socket is what.
+    var socketFacts: [(number: Int32, ServiceDefinition.Socket)] {
+        opened.indices.map { (sockets[$0].descriptor.number, opened[$0]) }
+    }
+
+    /// What was left, under which name.
+    var storedFacts: [(number: Int32, name: ByteString)] {
+        stored.map { ($0.descriptor.number, $0.name) }
+    }
+
     /// Opens the sockets of a definition; those that are open already stay open, so that no connection is lost.
     func open(_ wanted: [ServiceDefinition.Socket]) throws(SystemError) {
         if wanted == opened { return }

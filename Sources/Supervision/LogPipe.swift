@@ -15,6 +15,12 @@ final class LogPipe {
         reader = consume pipe.reader
     }
 
+    /// One that another image of this process made, as far as it was still held.
+    init(adopting reader: consuming Descriptor?, writer: consuming Descriptor?) {
+        self.writer = writer
+        self.reader = reader
+    }
+
     /// The number of the end that the service writes to; nil when it is closed.
     var writerNumber: Int32? {
         switch writer {

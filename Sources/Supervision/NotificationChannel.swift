@@ -42,6 +42,26 @@ final class NotificationChannel {
         }
     }
 
+    /// Takes over what another image of this process opened.
+    func adopt(reader: consuming Descriptor) {
+        self.reader = consume reader
+        isPipeNew = true
+    }
+
+    /// Takes over what another image of this process opened.
+    func adopt(socket: consuming Descriptor, _ address: ByteString) {
+        self.socket = NotifySocket(adopting: consume socket, address)
+        isSocketNew = true
+    }
+
+    /// The socket's address; empty when there is none.
+    var address: ByteString {
+        switch socket {
+        case .some(let socket): socket.address
+        case .none: ""
+        }
+    }
+
     /// The environment of a launch: with the socket's address and the watchdog's period if it has to know them.
     func environment(_ launch: Launch, _ base: Environment) throws(SystemError) -> Environment {
         var environment = base
@@ -108,10 +128,15 @@ final class NotificationChannel {
         return withUnsafeTemporaryAllocation(byteCount: 256, alignment: 1) { buffer in
             do throws(SystemError) {
                 let count = try read(number, into: buffer)
-                if count == 0 { return .end }
-                return buffer[..<count].contains(UInt8(ascii: "\n")) ? .ready : .nothing
+                return NotificationChannel.word(in: Array(buffer[..<count]))
             } catch { return error.errno == .again ? .nothing : .end }
         }
+    }
+
+    /// What was read from the pipe means.
+    static func word(in bytes: [UInt8]) -> Word {
+        if bytes.isEmpty { return .end }
+        return bytes.contains(UInt8(ascii: "\n")) ? .ready : .nothing
     }
 
     /// The most datagrams that are taken at a time.

@@ -24,7 +24,6 @@ final class OpenService {
     /// A checksum of what was last written there; 0 before.
     private var written: UInt64 = 0
     private var trouble = Errno(0)
-    private var isAnnounced = false
     private var problems: [DefinitionProblem] = []
     /// Whether its `down`, if there is one, means that it is not to be started by itself: a one-shot's may be a program.
     private(set) var isDownFile = false
@@ -32,8 +31,18 @@ final class OpenService {
     var process: ProcessID = 0
     /// The pipes to the logger that services share, once it writes to one.
     var output: ServiceOutput?
-    /// Its definition's source, if that says something of other services.
-    private(set) var source: DefinitionReader?
+    /// Its definition's source, if there is more to it than `run`.
+    var source: DefinitionReader? {
+        if mustReadSource {
+            mustReadSource = false
+            let reader = DefinitionReader(Directory(directory.place), name: name)
+            knownSource = reader.isUnreadable ? nil : reader
+        }
+        return knownSource
+    }
+    private var knownSource: DefinitionReader?
+    /// After an exec, until somebody asks.
+    private var mustReadSource = false
     /// What it has besides, if its directory asks for more than `run`.
     private(set) var extras: ServiceExtras?
 
@@ -41,6 +50,33 @@ final class OpenService {
         self.name = name
         self.place = place
         self.directory = directory
+    }
+
+    /// One that another image of this process had open. With a definition it has more than `run`.
+    init(
+        adopting directory: consuming ServiceDirectory, name: ByteString, place: Place,
+        isDownFile: Bool, isDefined: Bool
+    ) {
+        self.name = name
+        self.place = place
+        isAnnounced = directory.numbers.ok >= 0
+        self.directory = directory
+        self.isDownFile = isDownFile
+        mustReadSource = isDefined
+        if isDefined { extras = ServiceExtras() }
+    }
+
+    /// Whether svok has been told of it.
+    private(set) var isAnnounced = false
+
+    /// What is held of it.
+    func fact(_ id: ServiceID) -> HeldFact {
+        let numbers = directory.numbers
+        return .service(
+            id, name: name, place,
+            HeldFact.ServiceNumbers(
+                place: directory.place.number, supervise: numbers.supervise, lock: numbers.lock,
+                control: numbers.control, ok: numbers.ok), isDownFile: isDownFile)
     }
 
     /// The open directory's number.
@@ -77,7 +113,8 @@ final class OpenService {
         // runit asks a logger's `control` nothing.
         if case .logger = place { definition.programs.subtract([.control, .announce]) }
         isDownFile = reader.isDown
-        source = definition == .plain ? nil : reader
+        mustReadSource = false
+        knownSource = definition == .plain ? nil : reader
         for problem in reader.problems where !problems.contains(problem) {
             messages.warning(problem.description)
         }

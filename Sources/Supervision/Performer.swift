@@ -8,19 +8,23 @@ import Services
 /// Does what the conductor says, and tells what came of it. It decides nothing: all it has is what belongs to
 /// services in the kernel, by the numbers that the conductor gave them.
 final class Performer {
-    private let configuration: Supervisor.Configuration
+    let configuration: Supervisor.Configuration
     private let messages: Messages
-    private let starters: Starters
+    let starters: Starters
     private let states: StatePlaces
     private var hasSaidUncontrolled = false
     /// The scan directory.
     let scan: ScanDirectory?
-    private(set) var services: [OpenService?] = []
-    private var pipes: [LogPipe?] = []
+    var services: [OpenService?] = []
+    var pipes: [LogPipe?] = []
+    /// Where what is held is written down.
+    var carryover: Carryover?
     /// Finds out whether services are ready that do not tell it themselves.
     let prober: ReadinessProber
     /// Who has the lines of services without a logger, if anybody.
     let output: OutputLogger?
+    /// Whether services get the variables that this process was started with.
+    let isInherited: Bool
     /// Descriptors from this number on are kept free for the supervisor's own work.
     private let descriptorReserve: Int32
     /// The most processes that are looked at to find what a service left behind.
@@ -38,6 +42,9 @@ final class Performer {
         scan = configuration.scanDirectory.map { ScanDirectory($0, states, messages) }
         starters = try Starters(configuration, messages, descriptorLimit)
         prober = ReadinessProber(starters, configuration.environment)
+        var inherited = Environment.inherited
+        inherited.unset(CarriedTable.variable)
+        isInherited = inherited == configuration.environment
         let room = Int32(clamping: descriptorLimit.hard)
         descriptorReserve = room - min(32, room / 4)
         output = OutputLogger(
@@ -47,15 +54,23 @@ final class Performer {
     /// Performs an action; returns its outcome, if it is one that has one.
     func perform(_ action: Action) -> Event? {
         switch action {
-        case .list: return list()
+        case .list:
+            let outcome = list()
+            if scan?.isControlUnwatched == true, let fact = scan?.fact { carryover?.write(fact) }
+            return outcome
         case .inspect(let pair, let name, let identity): return inspect(pair, name, identity)
         case .examine(let pair, let name, let identity): return examine(pair, name, identity)
         case .makePipe(let pair): return makePipe(pair)
-        case .closeWriter(let pair): pipe(pair)?.closeWriter()
-        case .closeReader(let pair): pipe(pair)?.closeReader()
+        case .closeWriter(let pair):
+            record(pair, withoutWriter: true)
+            pipe(pair)?.closeWriter()
+        case .closeReader(let pair):
+            record(pair, withoutReader: true)
+            pipe(pair)?.closeReader()
         case .open(let id, let place, let name): return open(id, place, name)
         case .close(let id):
             prober.end(id)
+            carryover?.write(.closed(id))
             services[id.index] = nil
         case .start(let id, let standing, let launch, let checks):
             return start(id, standing, launch, checks: checks)
@@ -67,12 +82,16 @@ final class Performer {
         case .signal(let pid, let signal, let reach): send(signal, to: pid, reach)
         case .killRest(let id, let pid, let reach): killRest(id, pid, reach)
         case .writeStatus(let id, let status):
-            service(id)?.write(
-                status, asRunit: configuration.writesFilesOfRunit, messages)
+            guard let service = service(id) else { break }
+            let wasAnnounced = service.isAnnounced
+            service.write(status, asRunit: configuration.writesFilesOfRunit, messages)
+            if service.isAnnounced != wasAnnounced { carryover?.write(service.fact(id)) }
         case .signalOthers(let signals, let spared):
             signalOthers(signals, sparing: spared + (output?.spared(from: signals) ?? []))
         case .say(let remark): say(remark)
-        case .closeHeld(let id): service(id)?.extras?.held.closeAll()
+        case .closeHeld(let id):
+            service(id)?.extras?.held.closeAll()
+            recordExtras(of: id)
         // These are the supervisor's.
         case .expectChildren, .awaitConnection, .end: break
         }
@@ -84,7 +103,7 @@ final class Performer {
         services.indices.contains(id.index) ? services[id.index] : nil
     }
 
-    private func pipe(_ pair: PairID) -> LogPipe? {
+    func pipe(_ pair: PairID) -> LogPipe? {
         pipes.indices.contains(pair.index) ? pipes[pair.index] : nil
     }
 
@@ -155,6 +174,7 @@ final class Performer {
                 throw SystemError("pipe2", .tooManyDescriptors)
             }
             pipes[pair.index] = pipe
+            record(pair)
             return .piped(pair)
         } catch {
             return .notPiped(pair, Complaint("unable to create pipe", error))
@@ -176,6 +196,7 @@ final class Performer {
             while services.count <= id.index { services.append(nil) }
             services[id.index] = service
             let definition = define(id)
+            carryover?.write(service.fact(id))
             return .opened(id, isDown: isDown && service.isDownFile, definition)
         } catch {
             return .notOpened(id, Complaint(error))
@@ -228,6 +249,7 @@ final class Performer {
         if !launch.isPlain || service(id)?.extras != nil, let service = service(id) {
             do throws(Failure) {
                 special = try service.prepare(launch, configuration.environment, &setup)
+                recordExtras(of: id)
             } catch { return .notPrepared(id, Complaint(error)) }
         }
         defer { service(id)?.extras?.notification.closeWriter() }

@@ -135,6 +135,27 @@ final class ScanDirectory {
         }
     }
 
+    /// Whether there is one that nobody waits on yet.
+    var isControlUnwatched: Bool { isControlNew }
+
+    /// What is held of that; nil for nothing.
+    var fact: HeldFact? {
+        guard let controlled else { return nil }
+        switch control {
+        case .some(let control):
+            return .scanControl(
+                lock: control.lockNumber, control: control.number, FileID(controlled))
+        case .none: return nil
+        }
+    }
+
+    /// Takes over what another image of this process held in that directory.
+    func adopt(_ control: consuming ScanControl, in directory: FileID) {
+        self.control = consume control
+        controlled = FileStatus.Identity(device: directory.device, inode: directory.inode)
+        isControlNew = true
+    }
+
     /// The number to wait on for commands, if it is new since this was asked last.
     var newControlNumber: Int32? {
         guard isControlNew else { return nil }
@@ -145,12 +166,11 @@ final class ScanDirectory {
         }
     }
 
-    /// Takes the commands that have come.
-    func takeCommands() -> [ScanCommand] {
+    /// The number that commands come by; nil when there is none.
+    var controlNumber: Int32? {
         switch control {
-        case .some(let control):
-            do throws(SystemError) { return try control.commands() } catch { return [] }
-        case .none: return []
+        case .some(let control): control.number
+        case .none: nil
         }
     }
 

@@ -22,6 +22,36 @@ final class ServiceExtras {
 }
 
 extension ServiceExtras {
+    /// What is held of it; nil for nothing.
+    func fact(_ id: ServiceID, withoutReader: Bool = false) -> HeldFact {
+        .extras(
+            id,
+            HeldFact.ExtraNumbers(
+                reader: withoutReader ? -1 : notification.pipeNumber ?? -1,
+                socket: notification.socketNumber ?? -1, address: notification.address,
+                sockets: held.socketFacts, stored: held.storedFacts))
+    }
+
+    /// Takes over what another image of this process held. What was being closed then may be missing.
+    func adopt(_ numbers: HeldFact.ExtraNumbers, _ carried: CarriedDescriptors) {
+        if let reader = carried.take(numbers.reader, where: { $0.isFIFO }) {
+            notification.adopt(reader: reader)
+        }
+        if let socket = carried.take(numbers.socket, where: { $0.isSocket }) {
+            notification.adopt(socket: socket, numbers.address)
+        }
+        for (number, definition) in numbers.sockets {
+            if let socket = carried.take(number, where: { $0.isSocket }) {
+                held.adopt(socket, definition)
+            }
+        }
+        for (number, name) in numbers.stored {
+            if let descriptor = carried.take(number, where: { _ in true }) {
+                held.adopt(stored: descriptor, name)
+            }
+        }
+    }
+
     /// The environment of a launch: what its process has to know of its supervisor.
     func environment(_ launch: Launch, _ base: Environment, _ name: ByteString) throws(Failure)
         -> Environment

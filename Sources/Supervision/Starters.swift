@@ -19,6 +19,8 @@ final class Starters {
         PreparedProgram(Invocation("./run", arguments: ["./run"], environment: Environment())),
         count: Starters.most, room: Starters.largeRoom)
     private let messages: Messages
+    /// Where the ids of processes are noted before they run.
+    var carryover: Carryover?
     private let null: Descriptor?
     private let lent: LentDescriptors?
     /// What the limit on descriptors was before this process raised it; nil when it did not.
@@ -70,9 +72,11 @@ final class Starters {
         case .some(let lent):
             lent.lend(&setup)
             defer { takeBack() }
-            return try starter(of: standing)?.startWithoutWaiting(setup)
+            return try starter(of: standing)?.startWithoutWaiting(
+                setup, noting: carryover?.expectStart())
         case .none:
-            return try starter(of: standing)?.startWithoutWaiting(setup)
+            return try starter(of: standing)?.startWithoutWaiting(
+                setup, noting: carryover?.expectStart())
         }
     }
 
@@ -81,7 +85,8 @@ final class Starters {
         var setup = setup
         setup.descriptorLimit = inheritedLimit
         setup.defaultSignals = .all
-        return try others.startWithoutWaiting(setup, instead: program)
+        return try others.startWithoutWaiting(
+            setup, instead: program, noting: carryover?.expectStart())
     }
 
     private func takeBack() {

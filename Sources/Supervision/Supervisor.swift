@@ -2,6 +2,7 @@ import Bytes
 import Commands
 import Formats
 import Linux
+import ServiceFiles
 import Services
 
 /// Supervises services in one event loop: one process for all of them. It turns what the kernel says into events,
@@ -54,7 +55,13 @@ public final class Supervisor {
         public let reason: ByteString
     }
 
-    private let configuration: Configuration
+    private var configuration: Configuration
+    /// Where another image of this process would go on from; nil where the kernel has no such place.
+    private var carryover: Carryover?
+    /// What this image goes on from.
+    private var resumption: Resumption?
+    /// The steps that were taken by the image before, as long as they are not all done.
+    private var replay: Replay?
     /// Where it speaks to people, without ever waiting.
     public let messages: Messages
     private let performer: Performer
@@ -94,6 +101,9 @@ public final class Supervisor {
         }
     }
 
+    /// Whether this image of the process goes on where another one stopped: whatever is done once has been done.
+    public static var isResumed: Bool { Environment.inherited[CarriedTable.variable] != nil }
+
     /// Blocks the signals it is going to read and raises the limit on descriptors to what the kernel allows; children
     /// get both back as they were. Supervises nothing yet.
     public init(_ configuration: Configuration, messages: Messages) throws(SystemError) {
@@ -109,7 +119,9 @@ public final class Supervisor {
         let limit = try CurrentProcess.raiseDescriptorLimit()
         loop = try EventLoop()
         try loop.add(signals.descriptor.number, token: Token.signals)
-        performer = try Performer(configuration, messages: self.messages, descriptorLimit: limit)
+        resumption = Resumption()
+        if let environment = resumption?.environment { self.configuration.environment = environment }
+        performer = try Performer(self.configuration, messages: self.messages, descriptorLimit: limit)
         if let watch = performer.scan?.watchNumber { try loop.add(watch, token: Token.watch) }
         var parts = configuration.conductor
         parts.hasScanDirectory = configuration.scanDirectory != nil
@@ -120,11 +132,29 @@ public final class Supervisor {
     /// Supervises until there is nothing more to do. Throws when waiting is not possible any more; everything that was
     /// started goes on then.
     public func run() throws(SystemError) -> End {
-        take(.began)
+        if let resumption { try resume(resumption) } else { begin() }
+        resumption = nil
         while true {
             if let end { return end }
             try turn()
+            carryover?.noteProgress()
+            if carryover?.isLong == true { carryover?.renew(conductor, performer.facts) }
         }
+    }
+
+    private func begin() {
+        if CurrentProcess.startArguments != nil {
+            do throws(SystemError) {
+                let carryover = try Carryover(
+                    conductor, performer.facts, after: resumption?.table.fault)
+                try carryover.arm()
+                performer.begin(carryover)
+                self.carryover = carryover
+            } catch {
+                messages.warning("unable to prepare for a fault of this process", error.errno)
+            }
+        }
+        take(.began)
     }
 
     /// Waits until something happens or is due, and does all that follows from it.
@@ -147,18 +177,61 @@ public final class Supervisor {
         performer.output?.goOn(performer.services, isStopping: conductor.isStopping)
     }
 
+    /// Writes an event down, makes sure that it cannot happen again, and hands it to the conductor.
+    private func take(
+        _ event: Event, from origin: JournalEntry.Origin = .none, reaping pid: ProcessID = 0
+    ) {
+        let now = moment
+        carryover?.write(.happened(event, now, origin))
+        if pid != 0 {
+            // It has ended, so that this neither waits nor fails.
+            do throws(SystemError) { _ = try reap(pid) } catch {}
+        }
+        handle(event, at: now)
+    }
+
     /// Hands an event to the conductor, and what comes of its actions after it.
-    private func take(_ event: Event) {
+    private func handle(_ event: Event, at first: Moment) {
+        var moment = first
         var events = [event]
+        var isFirst = true
         while !events.isEmpty {
             var outcomes: [Event] = []
             for event in events {
+                if !isFirst { moment = nextMoment() }
+                isFirst = false
                 for action in conductor.handle(event, at: moment) {
-                    if let outcome = perform(action) { outcomes.append(outcome) }
+                    if let outcome = complete(action) { outcomes.append(outcome) }
                 }
             }
             events = outcomes
         }
+    }
+
+    /// When the next outcome is, or was, handed in.
+    private func nextMoment() -> Moment {
+        if let moment = replay?.nextMoment() { return moment }
+        if replay?.isAtEnd == true { replay = nil }
+        let now = moment
+        if replay == nil { carryover?.write(.handed(now)) }
+        return now
+    }
+
+    /// Performs an action and writes that down, unless the image before did so; returns its outcome.
+    private func complete(_ action: Action) -> Event? {
+        let outcome: Event?
+        if replay == nil {
+            outcome = perform(action)
+        } else if replay?.isAtEnd == true {
+            replay = nil
+            outcome = performAgain(action)
+        } else {
+            // Whatever this image itself has to know is done again.
+            if case .end = action { _ = perform(action) }
+            return replay?.outcome(of: action)
+        }
+        carryover?.write(.performed(tag: action.tag, outcome))
+        return outcome
     }
 
     /// Asks services whether they are ready, as long as nobody knows it.
@@ -215,12 +288,27 @@ public final class Supervisor {
 
     private func takeSignals() throws(SystemError) {
         for _ in 0..<Bound.signals {
-            guard let signal = try signals.next() else { return }
-            if signal == .child {
-                mayHaveDead = true
+            if let carryover {
+                guard let (signal, serial) = try carryover.readSignal(signals) else { return }
+                take(signal, serial)
             } else {
-                for event in configuration.meaning(signal) { take(event) }
+                guard let signal = try signals.next() else { return }
+                take(signal, 0)
             }
+        }
+    }
+
+    /// Takes a signal, but for what has been taken of it already.
+    private func take(_ signal: Signal, _ serial: UInt32, from first: Int = 0) {
+        if signal == .child {
+            mayHaveDead = true
+            return
+        }
+        for (part, event) in configuration.meaning(signal).enumerated() where part >= first {
+            take(
+                event,
+                from: .init(
+                    serial: serial, part: UInt16(truncatingIfNeeded: part), isSignal: true))
         }
     }
 
@@ -240,11 +328,32 @@ public final class Supervisor {
     }
 
     private func readScanCommands() {
-        for command in performer.scan?.takeCommands() ?? [] {
+        guard let number = performer.scan?.controlNumber else { return }
+        do throws(SystemError) {
+            takeScanCommands(try readLetters(number, Token.scanControl))
+        } catch {}
+    }
+
+    private func takeScanCommands(_ letters: CarriedTable.Letters, from first: Int = 0) {
+        for (part, letter) in letters.bytes.enumerated() where part >= first {
+            guard let command = ScanCommand(rawValue: letter) else { continue }
+            let origin = letters.origin(part)
             switch command {
-            case .rescan: take(.rescanAsked)
-            case .stop: take(.stopAsked(.exit, signal: .terminate))
+            case .rescan: take(.rescanAsked, from: origin)
+            case .stop: take(.stopAsked(.exit, signal: .terminate), from: origin)
             }
+        }
+    }
+
+    /// Reads some of what waits at a descriptor, in such a way that a fault right after it forgets nothing.
+    private func readLetters(_ number: Int32, _ token: UInt64) throws(SystemError)
+        -> CarriedTable.Letters
+    {
+        if let carryover { return try carryover.readLetters(number, token: token) }
+        return try withUnsafeTemporaryAllocation(byteCount: Bound.commands, alignment: 1) {
+            (buffer) throws(SystemError) in
+            let count = try read(number, into: buffer)
+            return .init(token: token, serial: 0, bytes: Array(buffer[..<count]))
         }
     }
 
@@ -262,7 +371,7 @@ public final class Supervisor {
     /// Reaps what has ended, but not so much at once that services wait for long.
     private func reapSome() throws(SystemError) {
         for _ in 0..<Bound.deaths {
-            switch try reap() {
+            switch try peekAtChildren() {
             case .ended(let pid, let status):
                 let error = performer.startError(of: pid)
                 if performer.output?.noteEnd(of: pid) == true { break }
@@ -273,8 +382,9 @@ public final class Supervisor {
                     .died(
                         pid: pid,
                         Death(
-                            status: status.raw, startError: error, ranOutOfMemory: ranOutOfMemory)))
-            case .resumed: break
+                            status: status.raw, startError: error, ranOutOfMemory: ranOutOfMemory)),
+                    reaping: pid)
+            case .resumed(let pid): _ = try reap(pid)
             case .nothingYet:
                 mayHaveDead = false
                 return
@@ -308,14 +418,21 @@ public final class Supervisor {
     /// Takes the commands that have come for a service; a flood of them is taken in several turns.
     private func readCommands(_ id: ServiceID) {
         guard let service = performer.service(id), let control = service.control else { return }
-        withUnsafeTemporaryAllocation(byteCount: Bound.commands, alignment: 1) { buffer in
-            let count: Int
-            do throws(SystemError) { count = try read(control, into: buffer) } catch {
-                if error.errno != .again { stopListening(to: service, control, error) }
-                return
-            }
-            for letter in buffer[..<count] where performer.service(id) === service {
-                if let command = Command(rawValue: letter) { take(.commanded(id, command)) }
+        do throws(SystemError) {
+            takeCommands(id, try readLetters(control, Token.of(id, .control)))
+        } catch {
+            if error.errno != .again { stopListening(to: service, control, error) }
+        }
+    }
+
+    private func takeCommands(
+        _ id: ServiceID, _ letters: CarriedTable.Letters, from first: Int = 0
+    ) {
+        guard let service = performer.service(id) else { return }
+        for (part, letter) in letters.bytes.enumerated()
+        where part >= first && performer.service(id) === service {
+            if let command = Command(rawValue: letter) {
+                take(.commanded(id, command), from: letters.origin(part))
             }
         }
     }
@@ -370,14 +487,21 @@ extension Supervisor {
     }
 
     private func readPipe(_ id: ServiceID) {
-        guard let channel = performer.service(id)?.extras?.notification else { return }
-        switch channel.readPipe() {
-        case .nothing: return
-        case .end: channel.closeReader()
-        case .ready:
-            channel.closeReader()
-            take(.ready(id))
+        guard let number = performer.service(id)?.extras?.notification.pipeNumber else { return }
+        do throws(SystemError) {
+            takeWord(from: id, try readLetters(number, Token.of(id, .pipe)))
+        } catch {
+            if error.errno != .again { takeWord(from: id, .init(token: 0, serial: 0, bytes: [])) }
         }
+    }
+
+    private func takeWord(from id: ServiceID, _ letters: CarriedTable.Letters) {
+        guard let channel = performer.service(id)?.extras?.notification else { return }
+        let word = NotificationChannel.word(in: letters.bytes)
+        if word == .nothing { return }
+        if word == .ready { take(.ready(id), from: letters.origin(0)) }
+        performer.recordExtras(of: id, withoutReader: true)
+        channel.closeReader()
     }
 
     private func readNotices(_ id: ServiceID) {
@@ -389,6 +513,9 @@ extension Supervisor {
                 return
             }
             keep(&descriptors, message, id, extras.held)
+            if message.storesDescriptors || message.removesDescriptors {
+                performer.recordExtras(of: id)
+            }
             if let status = message.status { text = status.visible }
             let events = events(of: message, from: id, sender)
             if events.isEmpty { return }
@@ -449,5 +576,142 @@ extension Supervisor {
         case nil: break
         }
         return events
+    }
+}
+
+// MARK: - Going on after an exec
+
+extension Supervisor {
+    /// Goes on where another image of this process stopped. Throws when that has been tried often enough.
+    private func resume(_ resumption: Resumption) throws(SystemError) {
+        let fault = resumption.table.fault
+        resumption.rest()
+        if fault.stuck > Resumption.mostAttempts {
+            carryOn(with: resumption)
+            messages.warning("stopped by one fault after another; services are left running")
+            throw SystemError("go on", Errno(14))
+        }
+        if let adoption = resumption.adoption, fault.stuck < Resumption.mostAttempts {
+            do throws(SnapshotError) {
+                try performer.adopt(adoption.facts, resumption.carried, for: adoption.conductor)
+                resumption.carried.closeRest()
+                carryOn(with: resumption)
+                listenAgain()
+                conductor = adoption.conductor
+                go(through: adoption.steps, fault, resumption.table)
+                return
+            } catch {
+                carryover = nil
+            }
+        }
+        performer.forgetAll()
+        resumption.carried.closeRest()
+        messages.warning(
+            "what was left by \(resumption.cause) is of no use: taking over what runs by its status files")
+        begin()
+    }
+
+    private func carryOn(with resumption: Resumption) {
+        let carryover = Carryover(resumption.table)
+        do throws(SystemError) { try carryover.arm() } catch {
+            messages.warning("unable to prepare for a fault of this process", error.errno)
+        }
+        self.carryover = carryover
+        performer.begin(carryover)
+    }
+
+    /// Takes the steps of the image before, and then performs what was still to be performed.
+    private func go(through steps: [JournalEntry], _ fault: CarriedTable.Fault, _ table: CarriedTable) {
+        let all = Replay(steps)
+        replay = all
+        if fault.stuck == Resumption.mostAttempts - 1 { replay = all.withoutLastEvent() }
+        var last = all
+        while let (event, moment) = replay?.nextEvent() {
+            if let replay { last = replay }
+            handle(event, at: moment)
+        }
+        if replay?.isBroken == true {
+            replay = nil
+            performer.forgetAll()
+            var parts = configuration.conductor
+            parts.hasScanDirectory = configuration.scanDirectory != nil
+            parts.command = configuration.command?.program
+            conductor = Conductor(parts)
+            carryover = nil
+            messages.warning("what was left does not fit together: taking over what runs by its status files")
+            return begin()
+        }
+        replay = nil
+        if fault.stuck == Resumption.mostAttempts - 1 {
+            carryover?.renew(conductor, performer.facts)
+        }
+        if fault.signal != 0 {
+            messages.warning(
+                "went on after \(Resumption.cause(fault)): processes of services: \(conductor.processCount), none was restarted")
+        }
+        for action in conductor.lasting {
+            if let outcome = perform(action) { take(outcome) }
+        }
+        takeWhatWasRead(last, table)
+        if performer.scan != nil { take(.directoryChanged) }
+    }
+
+    /// Waits again for all that was waited for.
+    private func listenAgain() {
+        for index in performer.services.indices {
+            let id = ServiceID(index)
+            guard let service = performer.service(id) else { continue }
+            if let control = service.control {
+                do throws(SystemError) {
+                    try loop.add(control, token: Token.of(id, .control))
+                } catch {
+                    messages.warning("unable to watch \(service.name)/supervise/control", error.errno)
+                }
+            }
+            listenToNotices(of: id)
+        }
+        listenToScanControl()
+    }
+
+    /// Takes what was read, but not written down, when the fault came.
+    private func takeWhatWasRead(_ last: Replay, _ table: CarriedTable) {
+        let letters = table.letters
+        let first = last.lastLetters.serial == letters.serial ? Int(last.lastLetters.part) + 1 : 0
+        if letters.token == Token.scanControl {
+            takeScanCommands(letters, from: first)
+        } else if !letters.bytes.isEmpty, let (id, part) = Token.parts(of: letters.token) {
+            if part == .control { takeCommands(id, letters, from: first) }
+            if part == .pipe && first == 0 { takeWord(from: id, letters) }
+        }
+        if let (signal, serial) = table.signal {
+            let first = last.lastSignal.serial == serial ? Int(last.lastSignal.part) + 1 : 0
+            take(signal, serial, from: first)
+        }
+    }
+
+    /// Performs the action that was under way at the fault.
+    private func performAgain(_ action: Action) -> Event? {
+        let pid = carryover?.startedProcess ?? 0
+        if pid > 0 {
+            switch action {
+            case .start(let id, _, _, _):
+                performer.service(id)?.process = pid
+                listenToNotices(of: id)
+                return .started(id, pid: pid)
+            case .accompany(let id, _, _, _): return .accompanied(id, .started(pid: pid))
+            default: break
+            }
+        }
+        if resumption?.table.fault.stuck == Resumption.mostAttempts - 2 , let failure = action.failure {
+            return failure
+        }
+        performer.forget(action)
+        return perform(action)
+    }
+}
+
+extension CarriedTable.Letters {
+    fileprivate func origin(_ part: Int) -> JournalEntry.Origin {
+        .init(serial: serial, part: UInt16(truncatingIfNeeded: part), isSignal: false)
     }
 }

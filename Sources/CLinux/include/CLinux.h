@@ -65,6 +65,9 @@ int cl_fcntl(int descriptor, int command, int argument);
 int cl_prctl(int operation, unsigned long a, unsigned long b, unsigned long c, unsigned long d);
 long cl_syscall(long number, long a, long b, long c, long d);
 
+/* waitid(2) for any child, into a siginfo_t at this address. */
+int cl_waitid(long information, int options);
+
 /* struct stat has different members in the two libcs, and st_atime a macro. */
 struct cl_status {
     uint64_t device, inode, size, links;
@@ -106,6 +109,10 @@ char **cl_environ(void);
 /* Argument zero in its original place, followed by the other arguments. */
 char *cl_program_name(void);
 
+/* The arguments that this process was started with, for whoever executes it again; NULL until they are noted. */
+void cl_note_arguments(char *const *arguments);
+char *const *cl_arguments(void);
+
 /* A per-thread pointer for the system-call seam of the tests. */
 void *cl_seam(void);
 void cl_set_seam(void *seam);
@@ -137,6 +144,7 @@ struct cl_spawn_request {
     const char *announcement;      /* for descriptor 2 just before exec; a NUL stands for the pid */
     int announcement_length;       /* at most 2000 with the pids in place */
     int exit_code;                 /* end with this instead of exec when there are no paths */
+    pid_t *started;                /* cl_spawn_beside: the kernel writes the child's pid here before it runs, if not NULL */
     pid_t pid;                     /* out, cl_spawn: the child, also one that failed; or -1 */
     int alive;                     /* out, cl_spawn_beside: 0 when it is done with all this */
     int failure;                   /* must be 0; out: errno of what failed in the child */
@@ -157,5 +165,61 @@ pid_t cl_spawn(struct cl_spawn_request *spawn);
 pid_t cl_spawn_beside(struct cl_spawn_request *spawn, void *stack_end);
 /* execve of the first candidate that works, under the PATH rules of daemontools' pathexec. */
 int cl_exec(const char *const *paths, char *const *arguments, char *const *environment);
+
+/*
+ * What a process leaves for the image that follows it after a fault: the beginning of a file in memory, which both
+ * map. Each field is written by one store, so that a fault finds it as it was or as it is to be.
+ */
+enum {
+    CL_TABLE_DATAGRAM = 4096,      /* room for a datagram, and for what comes with it */
+    CL_TABLE_DATAGRAM_SIZE = 4096,
+    CL_TABLE_CONTROL_SIZE = 2048,
+    CL_TABLE_CARRIED = 16384,      /* a bit for each descriptor that was to be closed by an exec, and is not */
+    CL_TABLE_CARRIED_SIZE = 32768,
+    CL_TABLE_AREAS = 65536,        /* two halves from here, of which one is in force */
+    CL_TABLE_INBOX_SIZE = 64
+};
+struct cl_table {
+    uint64_t magic;
+    uint32_t version;
+    int32_t process;               /* whose it is */
+    uint64_t size;
+    uint64_t commits[2];           /* bytes in use of each half; above these 32 bits, the check of its last record */
+    uint32_t area;                 /* the half in force */
+    uint32_t highest;              /* no descriptor that matters is much higher */
+    int32_t started;               /* the child that was started last, by the kernel's own hand */
+    uint32_t start_mark;           /* the bytes in use when it was to be */
+    uint32_t traps;                /* faults so far */
+    uint32_t stuck;                /* faults since a turn was completed */
+    uint32_t recent;               /* faults of the processor's own in this window */
+    int32_t signal, code;          /* the last fault */
+    uint64_t address, instruction, time, window;
+    uint32_t letters_serial;       /* counts the reads into letters */
+    uint32_t signal_serial;        /* counts the reads into signals */
+    uint64_t letters_token;        /* where they were read */
+    uint8_t letters[CL_TABLE_INBOX_SIZE];
+    uint8_t signals[128];          /* a struct signalfd_siginfo */
+    char name[16];                 /* as ps shows it, which an exec of an open file would change */
+};
+int32_t *cl_table_started(struct cl_table *table);
+/* Notes the name of this process, or takes the one that was noted. prctl(2) */
+void cl_table_note_name(struct cl_table *table);
+void cl_table_take_name(struct cl_table *table);
+uint8_t *cl_table_letters(struct cl_table *table);
+uint8_t *cl_table_signals(struct cl_table *table);
+void cl_table_commit(struct cl_table *table, int area, uint64_t commit);
+void cl_table_select(struct cl_table *table, uint32_t area);
+
+/*
+ * From now on a fault of this process (SIGSEGV and its like) executes `binary` again, an open file, with these
+ * arguments and variables, and all descriptors that are open. As process 1 it never ends: if the exec fails it reaps,
+ * and ends all others when it is told to stop. All that is given must stay. With no table, a fault is told in one
+ * line, and ends the process with 111. Returns -1 with errno set when that cannot be arranged.
+ */
+int cl_carry_on(struct cl_table *table, int binary, char *const *arguments, char *const *environment);
+/* Executes the binary as above, by somebody's wish. Returns -1 when that fails. */
+int cl_carry_over(int binary);
+/* Unblocks the signals that tell of faults. */
+void cl_unblock_faults(void);
 
 #endif

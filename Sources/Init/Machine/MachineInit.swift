@@ -23,7 +23,7 @@ public struct MachineInit {
         do throws(SystemError) { try Init.holdSignals() } catch {
             messages.warning("unable to block signals", error.errno)
         }
-        Boot.begin(messages)
+        if !Supervisor.isResumed { Boot.begin(messages) }
         let commandLine = Boot.commandLine(messages)
         let ending = life(commandLine, environment)
         Takedown(
@@ -34,6 +34,10 @@ public struct MachineInit {
     private func life(_ commandLine: KernelCommandLine, _ environment: Environment) -> Ending {
         let notices = Notices(messages)
         let services = commandLine["apus.services"] ?? "/service"
+        // The machine is up; the environment is in what the image before left.
+        if Supervisor.isResumed {
+            return supervise(configuration(commandLine, services, environment, notices))
+        }
         do throws(SystemError) {
             var boot = Boot(
                 commandLine, services: services, environment: environment, notices: notices,

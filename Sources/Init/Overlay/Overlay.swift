@@ -1,6 +1,7 @@
 import Bytes
 import Commands
 import Linux
+import Supervision
 
 /// A container of s6-overlay's kind: what `init` does before it supervises one, and at its end.
 struct Overlay {
@@ -16,6 +17,8 @@ struct Overlay {
         var environment = environment
         environment.set("PATH", Overlay.path(environment["PATH"]))
         self.environment = environment
+        // All of it stands already.
+        if Supervisor.isResumed { return }
         if !settings.ignored.isEmpty {
             messages.warning("no effect: \(ByteString(settings.ignored, joinedBy: ", "))")
         }

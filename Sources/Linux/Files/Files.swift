@@ -77,6 +77,12 @@ public struct FileStatus: Equatable, Sendable {
         public let device: UInt64
         /// Inode number.
         public let inode: UInt64
+
+        /// The file with that inode on that device.
+        public init(device: UInt64, inode: UInt64) {
+            self.device = device
+            self.inode = inode
+        }
     }
 
     /// Which file it is.
@@ -383,10 +389,14 @@ public func contents(of descriptor: Int32, limit: Int) throws(SystemError) -> [U
     }
 }
 
-/// A file without a name, in memory only. memfd_create(2).
-public func makeMemoryFile(_ name: ByteString) throws(SystemError) -> Descriptor {
+/// A file without a name, in memory only, whose size may be fixed for good if it `canBeSealed`. memfd_create(2).
+public func makeMemoryFile(_ name: ByteString, canBeSealed: Bool = false) throws(SystemError)
+    -> Descriptor
+{
     Descriptor(
         owning: try Kernel.call("memfd_create") {
-            name.withCString { memfd_create($0, UInt32(MFD_CLOEXEC)) }
+            name.withCString {
+                memfd_create($0, UInt32(MFD_CLOEXEC) | (canBeSealed ? UInt32(MFD_ALLOW_SEALING) : 0))
+            }
         })
 }

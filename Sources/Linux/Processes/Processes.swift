@@ -161,6 +161,38 @@ public func reap(_ pid: ProcessID = -1, block: Bool = false) throws(SystemError)
     }
 }
 
+/// What a wait for any child would find, without reaping it or letting it go: `resumed` is for one that stopped.
+/// waitid(2) with WNOWAIT.
+public func peekAtChildren() throws(SystemError) -> WaitResult {
+    // siginfo_t: 128 bytes, the signal, an error and the code, then from 16 on the process, its user and its status.
+    try withUnsafeTemporaryAllocation(byteCount: 128, alignment: 8) {
+        (info) throws(SystemError) -> WaitResult in
+        info.initializeMemory(as: UInt8.self, repeating: 0)
+        let address = Int(bitPattern: info.baseAddress)
+        do throws(SystemError) {
+            _ = try Kernel.call("waitid") {
+                cl_waitid(address, WEXITED | WNOHANG | waitWithoutReaping)
+            }
+        } catch {
+            if error.errno == .noChild { return .noChildren }
+            throw error
+        }
+        let pid = info.load(fromByteOffset: 16, as: ProcessID.self)
+        let value = info.load(fromByteOffset: 24, as: Int32.self)
+        if pid == 0 { return .nothingYet }
+        // CLD_EXITED, CLD_KILLED, CLD_DUMPED.
+        switch info.load(fromByteOffset: 8, as: Int32.self) {
+        case 1: return .ended(pid, ExitStatus(raw: (value & 0xff) << 8))
+        case 2: return .ended(pid, ExitStatus(raw: value))
+        case 3: return .ended(pid, ExitStatus(raw: value | 0x80))
+        default: return .resumed(pid)
+        }
+    }
+}
+
+// WNOWAIT.
+private let waitWithoutReaping: Int32 = 0x0100_0000
+
 /// The one place that decides what a wait status means: a stop is no end.
 private func waitOnce(_ pid: ProcessID, block: Bool) throws(SystemError) -> WaitResult {
     var raw: Int32 = 0
@@ -255,6 +287,14 @@ public enum CurrentProcess {
         UnsafePointer<CChar>(bitPattern: getauxval(UInt(AT_EXECFN))).map {
             ByteString(cString: $0)
         }
+    }
+    /// The words that it was started with, where the kernel put them; nil until they are noted.
+    public static var startArguments: UnsafePointer<UnsafeMutablePointer<CChar>?>? {
+        cl_arguments()
+    }
+    /// Notes where those are. What is noted stays as long as the process lives.
+    public static func noteArguments(_ words: UnsafePointer<UnsafeMutablePointer<CChar>?>) {
+        cl_note_arguments(words)
     }
     /// Its effective user.
     public static var effectiveUser: UInt32 { geteuid() }

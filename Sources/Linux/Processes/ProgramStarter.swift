@@ -39,13 +39,16 @@ public final class ProgramStarter {
     /// Starts the program with its own environment and never waits for a file system: nil when too many
     /// children are on their way. Descriptors and directory of `setup` may be changed as soon as this
     /// returns.
-    /// With `other`, that program is started instead.
-    public func startWithoutWaiting(_ setup: ChildSetup, instead other: PreparedProgram? = nil)
-        throws(SystemError) -> ProcessID?
-    {
+    /// With `other`, that program is started instead. The child's id is written to `place` before it runs, which is to
+    /// stay.
+    public func startWithoutWaiting(
+        _ setup: ChildSetup, instead other: PreparedProgram? = nil,
+        noting place: UnsafeMutablePointer<ProcessID>? = nil
+    ) throws(SystemError) -> ProcessID? {
         guard let index = freeSlot(), slots[index].prepare(other ?? program, [], setup, []) else {
             return nil
         }
+        slots[index].request.pointee.started = place
         slots[index].pid = try slots[index].start()
         return slots[index].pid
     }
@@ -100,8 +103,9 @@ private struct Slot {
     /// Starts the child that has been prepared. clone(2).
     mutating func start() throws(SystemError) -> ProcessID {
         started = Instant.now
-        // No handler of ours may run in the child while it shares our memory.
-        let blocked = try SignalSet.all.block()
+        // No handler of ours may run in the child while it shares our memory, but one that ends it: a fault of this
+        // process, if it was blocked, could not be handled.
+        let blocked = try SignalSet.all.subtracting(.faults).block()
         let result = Result { () throws(SystemError) -> ProcessID in
             try Kernel.call("spawn", retry: false) {
                 cl_spawn_beside(request, memory + (dataSize + Slot.stackSize) & ~15)

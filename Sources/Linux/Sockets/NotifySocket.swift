@@ -25,6 +25,12 @@ public struct NotifySocket: ~Copyable {
         self.address = bound
     }
 
+    /// One that another image of this process made.
+    public init(adopting descriptor: consuming Descriptor, _ address: ByteString) {
+        self.descriptor = descriptor
+        self.address = address
+    }
+
     /// Takes the next datagram; nil when there is none. recvmsg(2).
     public borrowing func next() throws(SystemError) -> NotifyDatagram? {
         try NotifyDatagram.next(from: descriptor.number)
