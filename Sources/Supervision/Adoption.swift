@@ -46,7 +46,9 @@ struct Adoption {
 struct HeldFacts {
     private(set) var services: [HeldFact?] = []
     private(set) var extras: [HeldFact?] = []
+    private(set) var outputs: [HeldFact?] = []
     private(set) var pipes: [HeldFact?] = []
+    private(set) var outputLogger: HeldFact?
     private(set) var scanControl: HeldFact?
     private(set) var environment: Environment?
 
@@ -59,12 +61,16 @@ struct HeldFacts {
         case .closed(let id):
             try HeldFacts.set(&services, id.index, nil)
             try HeldFacts.set(&extras, id.index, nil)
+            try HeldFacts.set(&outputs, id.index, nil)
         case .pipe(let pair, _, _): try HeldFacts.set(&pipes, pair.index, fact)
         case .extras(let id, _): try HeldFacts.set(&extras, id.index, fact)
+        case .output(let id, _): try HeldFacts.set(&outputs, id.index, fact)
+        case .outputLogger: outputLogger = fact
         case .scanControl: scanControl = fact
         case .environment(let entries): environment = Environment(entries)
         }
         while extras.count < services.count { extras.append(nil) }
+        while outputs.count < services.count { outputs.append(nil) }
     }
 
     private static func set(_ list: inout [HeldFact?], _ index: Int, _ fact: HeldFact?)

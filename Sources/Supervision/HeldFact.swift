@@ -14,6 +14,10 @@ enum HeldFact: Equatable {
     case pipe(PairID, reader: Int32, writer: Int32)
     /// What a service has besides.
     indirect case extras(ServiceID, ExtraNumbers)
+    /// The pipes of a service to the process that puts names before lines.
+    case output(ServiceID, OutputNumbers)
+    /// That process, and the socket over which it gets the pipes.
+    case outputLogger(ProcessID, socket: Int32)
     /// What svscanctl writes to, in this directory.
     case scanControl(lock: Int32, control: Int32, FileID)
     /// The environment of the services, where it is not what this process was started with.
@@ -26,6 +30,14 @@ enum HeldFact: Equatable {
         var lock: Int32 = -1
         var control: Int32 = -1
         var ok: Int32 = -1
+    }
+
+    /// The ends of a service's pipes to the process that puts names before lines.
+    struct OutputNumbers: Equatable {
+        var reader: Int32 = -1
+        var writer: Int32 = -1
+        var errorReader: Int32 = -1
+        var errorWriter: Int32 = -1
     }
 
     /// The descriptors that only services have that ask for more than `run`.
@@ -58,6 +70,9 @@ enum HeldFact: Equatable {
         case .extras(_, let extras):
             [extras.reader, extras.socket] + extras.sockets.map { $0.number }
                 + extras.stored.map { $0.number }
+        case .output(_, let ends):
+            [ends.reader, ends.writer, ends.errorReader, ends.errorWriter]
+        case .outputLogger(_, let socket): [socket]
         case .scanControl(let lock, let control, _): [lock, control]
         }
     }
@@ -99,6 +114,14 @@ extension HeldFact {
         case .environment(let entries):
             writer.write(UInt8(5))
             writer.write(entries) { $0.write($1) }
+        case .output(let id, _):
+            writer.write(UInt8(6))
+            writer.write(UInt32(id.index))
+            for number in numbers { writer.write(number) }
+        case .outputLogger(let pid, let socket):
+            writer.write(UInt8(7))
+            writer.write(pid)
+            writer.write(socket)
         }
         return writer.bytes
     }
@@ -129,6 +152,17 @@ extension HeldFact {
         case 5:
             self = .environment(
                 try reader.list { (reader) throws(SnapshotError) in try reader.text() })
+        case 6:
+            let id = try reader.service()
+            self = .output(
+                id,
+                OutputNumbers(
+                    reader: try reader.descriptor(), writer: try reader.descriptor(),
+                    errorReader: try reader.descriptor(), errorWriter: try reader.descriptor()))
+        case 7:
+            let pid: Int32 = try reader.number()
+            guard pid >= 0 else { throw .damaged }
+            self = .outputLogger(pid, socket: try reader.descriptor())
         default: throw .damaged
         }
         guard reader.isAtEnd else { throw .damaged }

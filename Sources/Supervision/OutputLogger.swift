@@ -27,6 +27,8 @@ final class OutputLogger {
     private var isClosed = false
     private var wasSpared = false
     private var hasComplained = false
+    /// Where the process and the pipes are written down.
+    var carryover: Carryover?
 
     /// Nil when the configuration asks for none.
     init?(
@@ -81,9 +83,10 @@ final class OutputLogger {
     var deadline: Instant? { hasUnsent && !isClosed ? nextStep : nil }
 
     /// Has a service that is about to be started write to its pipes, unless it has a logger to write to.
-    func redirect(_ descriptors: inout [Int32], of service: OpenService) {
+    func redirect(_ descriptors: inout [Int32], of service: OpenService, _ id: ServiceID) {
         let output = service.output ?? ServiceOutput()
         service.output = output
+        let before = output.fact(id)
         do throws(SystemError) {
             let wantsOutput = descriptors.count > 1 && descriptors[1] < 0
             if wantsOutput {
@@ -98,6 +101,7 @@ final class OutputLogger {
             messages.warning(
                 "unable to create pipe, \(service.name) writes without its name", error.errno)
         }
+        if output.fact(id) != before { carryover?.write(output.fact(id)) }
         if output.isUnsent && !hasUnsent {
             hasUnsent = true
             nextStep = .now
@@ -138,6 +142,7 @@ final class OutputLogger {
             pid = child
             socket = consume ours
             started = .now
+            carryover?.write(fact)
             for case .some(let service) in services { service.output?.forgetSending() }
         } catch {
             nextStep = Instant.now.advanced(milliseconds: OutputLogger.pause)
@@ -147,11 +152,24 @@ final class OutputLogger {
         }
     }
 
+    /// What is held of the process.
+    var fact: HeldFact { .outputLogger(pid, socket: socketNumber ?? -1) }
+
+    /// Goes on with the process that another image of this one started. Which pipes that knows is not known: it gets all
+    /// of them again, and takes none twice.
+    func adopt(_ pid: ProcessID, socket: consuming Descriptor?) {
+        self.socket = socket
+        self.pid = pid
+        hasUnsent = true
+        nextStep = .now
+    }
+
     /// Takes the end of a child; false when it was another's.
     func noteEnd(of child: ProcessID) -> Bool {
         guard child == pid, pid != 0 else { return false }
         pid = 0
         socket = nil
+        carryover?.write(fact)
         if isClosed { return true }
         messages.warning("svoutput has ended, starting it again")
         hasUnsent = true
@@ -178,6 +196,25 @@ final class ServiceOutput {
 
     private var output: Stream?
     private var error: Stream?
+
+    /// Without pipes.
+    init() {}
+
+    /// With those that another image of this process made.
+    init(adopting pipes: (output: LogPipe?, error: LogPipe?)) {
+        output = pipes.output.map { Stream(pipe: $0) }
+        error = pipes.error.map { Stream(pipe: $0) }
+    }
+
+    /// What is held.
+    func fact(_ id: ServiceID) -> HeldFact {
+        .output(
+            id,
+            HeldFact.OutputNumbers(
+                reader: output?.pipe.readerNumber ?? -1, writer: output?.pipe.writerNumber ?? -1,
+                errorReader: error?.pipe.readerNumber ?? -1,
+                errorWriter: error?.pipe.writerNumber ?? -1))
+    }
 
     /// Whether a pipe's other end is not known to the process yet.
     var isUnsent: Bool { output?.isSent == false || error?.isSent == false }

@@ -9,6 +9,7 @@ extension Performer {
     func begin(_ carryover: Carryover) {
         self.carryover = carryover
         starters.carryover = carryover
+        output?.carryover = carryover
     }
 
     /// All that is held.
@@ -18,6 +19,7 @@ extension Performer {
             guard let service else { continue }
             facts.append(service.fact(ServiceID(index)))
             if let extras = service.extras { facts.append(extras.fact(ServiceID(index))) }
+            if let output = service.output { facts.append(output.fact(ServiceID(index))) }
         }
         for (index, pipe) in pipes.enumerated() {
             guard let pipe else { continue }
@@ -26,6 +28,7 @@ extension Performer {
                     PairID(index), reader: pipe.readerNumber ?? -1,
                     writer: pipe.writerNumber ?? -1))
         }
+        if let output { facts.append(output.fact) }
         if let fact = scan?.fact { facts.append(fact) }
         if !isInherited {
             facts.append(.environment(configuration.environment.entries))
@@ -65,6 +68,9 @@ extension Performer {
             if let extras = service.extras, case .extras(_, let numbers) = facts.extras[index] {
                 extras.adopt(numbers, carried)
             }
+            if case .output(_, let ends) = facts.outputs[index] {
+                service.output = ServiceOutput(adopting: try pipes(ends, carried))
+            }
             if let definition { service.extras?.prepareGroup(definition, name) }
         }
         for fact in facts.pipes {
@@ -72,6 +78,9 @@ extension Performer {
             guard case .pipe(let pair, let reader, let writer) = fact else { continue }
             pipes[pair.index] = LogPipe(
                 adopting: try end(reader, carried), writer: try end(writer, carried))
+        }
+        if case .outputLogger(let pid, let socket) = facts.outputLogger {
+            output?.adopt(pid, socket: carried.take(socket, where: { $0.isSocket }))
         }
         if case .scanControl(let lock, let control, let identity) = facts.scanControl,
             let lock = carried.take(lock, where: { $0.isRegular }),
@@ -95,6 +104,22 @@ extension Performer {
         return ServiceDirectory(
             adopting: place, supervise: supervise, lock: lock, control: control,
             ok: carried.take(numbers.ok, where: { $0.isFIFO }))
+    }
+
+    private func pipes(_ ends: HeldFact.OutputNumbers, _ carried: CarriedDescriptors)
+        throws(SnapshotError) -> (output: LogPipe?, error: LogPipe?)
+    {
+        var pipes: (LogPipe?, LogPipe?)
+        if ends.reader >= 0 {
+            pipes.0 = LogPipe(
+                adopting: try end(ends.reader, carried), writer: try end(ends.writer, carried))
+        }
+        if ends.errorReader >= 0 {
+            pipes.1 = LogPipe(
+                adopting: try end(ends.errorReader, carried),
+                writer: try end(ends.errorWriter, carried))
+        }
+        return pipes
     }
 
     private func end(_ number: Int32, _ carried: CarriedDescriptors) throws(SnapshotError)

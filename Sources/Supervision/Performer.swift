@@ -333,7 +333,7 @@ final class Performer {
             setup.terminal = isForeground(Standard.input) ? Standard.input : -1
         }
         if let output, let service = service(id) {
-            output.redirect(&setup.descriptors, of: service)
+            output.redirect(&setup.descriptors, of: service, id)
         }
         return setup
     }

@@ -16,6 +16,8 @@ public struct OutputRelay: ~Copyable {
 
     /// What one descriptor brings.
     private struct Source {
+        /// Which pipe it is; nil for the only one.
+        let identity: FileStatus.Identity?
         let isError: Bool
         let label: [UInt8]
         let form: ServiceLineForm
@@ -81,7 +83,8 @@ public struct OutputRelay: ~Copyable {
         staging.reserveCapacity(OutputRelay.stagingSize * 2)
         if let name {
             let label = outputForm.label(name)
-            descriptors[control] = Source(isError: false, label: label, form: outputForm)
+            descriptors[control] = Source(
+                identity: nil, isError: false, label: label, form: outputForm)
         }
     }
 
@@ -133,16 +136,21 @@ public struct OutputRelay: ~Copyable {
             hasControlEnded = true
             return try loop.remove(control)
         }
+        // Who was executed again cannot know which it has sent.
+        let identity = try status(of: descriptor.number).identity
+        if descriptors.values.contains(where: { $0.identity == identity }) { return }
         let isError = message.bytes.first == UInt8(ascii: "2")
-        try add(descriptor.release(), isError: isError, ByteString(message.bytes.dropFirst()))
+        let name = ByteString(message.bytes.dropFirst())
+        try add(descriptor.release(), identity, isError: isError, name)
     }
 
-    private mutating func add(_ descriptor: Int32, isError: Bool, _ name: ByteString)
-        throws(SystemError)
-    {
+    private mutating func add(
+        _ descriptor: Int32, _ identity: FileStatus.Identity, isError: Bool, _ name: ByteString
+    ) throws(SystemError) {
         try loop.add(descriptor, token: UInt64(descriptor))
         let form = isError ? errorForm : outputForm
-        descriptors[descriptor] = Source(isError: isError, label: form.label(name), form: form)
+        descriptors[descriptor] = Source(
+            identity: identity, isError: isError, label: form.label(name), form: form)
     }
 
     /// Reads a block and hands on the lines in it.
