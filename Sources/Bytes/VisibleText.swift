@@ -18,6 +18,18 @@ extension ByteString {
         return ByteString(text)
     }
 
+    /// The text where it may be long, and its beginning tells enough: after 80 bytes of it stands `...`. For what is no
+    /// name at all, but stands where one should.
+    public var excerpt: ByteString {
+        if count <= 80 { return visible }
+        // No character is cut in two.
+        var beginning = bytes.prefix(80)
+        while beginning.count > 77, bytes[beginning.endIndex] & 0xc0 == 0x80 {
+            beginning = beginning.dropLast()
+        }
+        return ByteString(ByteString(beginning).visible.bytes + "...".utf8)
+    }
+
     /// The length of the character beyond ASCII that `bytes` begin with in UTF-8; 0 when they do not, or
     /// when it is a control character.
     private static func characterLength(_ bytes: ArraySlice<UInt8>) -> Int {

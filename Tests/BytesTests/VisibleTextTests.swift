@@ -26,6 +26,20 @@ struct VisibleTextTests {
         #expect(name.visible == "a\\xff\\xc3(\\xe2\\x82\\xc0\\xaf\\xed\\xa0\\x80\\xf5")
     }
 
+    @Test("What is long is cut, and no character of it in two")
+    func excerpt() {
+        let eighty = String(repeating: "x", count: 80)
+        #expect(ByteString(eighty).excerpt == ByteString(eighty))
+        #expect(ByteString(eighty + "x").excerpt == ByteString(eighty + "..."))
+        #expect(
+            ByteString(eighty.dropLast() + "\u{1f426}").excerpt
+                == ByteString(eighty.dropLast() + "..."))
+        #expect(ByteString("\n" + eighty).excerpt == ByteString("\\n" + eighty.dropLast() + "..."))
+        let continuations = ByteString([UInt8](repeating: 0x80, count: 100))
+        #expect(continuations.excerpt.bytes.suffix(3).elementsEqual("...".utf8))
+        #expect(continuations.excerpt.count <= 323)
+    }
+
     @Test("Every single byte comes out printable, and twice is no more than once")
     func everyByte() {
         for byte in 1...255 as ClosedRange<UInt8> {

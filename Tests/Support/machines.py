@@ -52,19 +52,26 @@ def free_port():
 class Machine:
     """A machine that runs; its console is `text`."""
 
-    def __init__(self, disk, *words, restarts=False, options=(), memory=512, micro=False,
+    def __init__(self, disk, *words, restarts=False, options=(), memory=512, micro=None,
                  network="ip=10.0.2.15::10.0.2.2:255.255.255.0::eth0:off"):
         self.disk = pathlib.Path(disk)
         self.port = free_port()
         self.monitor_path = self.disk.with_suffix(".monitor")
         self.text = ""
-        # A machine without ACPI and PCI finds no device that would need a driver.
-        boots = ["-M", "microvm,acpi=off,pit=on,rtc=on"] if micro else [
-            "-drive", f"if=none,id=d0,file={disk},format=raw", "-device", "nvme,serial=1,drive=d0",
-            "-netdev", f"user,id=n0,hostfwd=tcp:127.0.0.1:{self.port}-:22",
-            "-device", "virtio-net-pci,netdev=n0"]
+        devices = ["-drive", f"if=none,id=d0,file={disk},format=raw",
+                   "-netdev", f"user,id=n0,hostfwd=tcp:127.0.0.1:{self.port}-:22"]
+        match micro:
+            case None:
+                boots = [*devices, "-device", "nvme,serial=1,drive=d0", "-device", "virtio-net-pci,netdev=n0"]
+                root = f"root=/dev/nvme0n1 rootfstype=ext4 {network}"
+            case "acpi":
+                boots = [*devices, "-M", "microvm,acpi=on,pit=on,rtc=on", "-device", "virtio-blk-device,drive=d0",
+                         "-device", "virtio-net-device,netdev=n0"]
+                root = f"root=LABEL=apus {network}"
+            case "bare":
+                # Without ACPI and PCI no device is found that would need a driver.
+                boots, root = ["-M", "microvm,acpi=off,pit=on,rtc=on"], ""
         # The kernel looks whether the timer ticks, for which an emulated one may be too slow.
-        root = "" if micro else f"root=/dev/nvme0n1 rootfstype=ext4 {network}"
         line = " ".join(["console=ttyS0 panic=-1 quiet no_timer_check net.ifnames=0", root, *words])
         self.process = subprocess.Popen(
             ["qemu-system-x86_64", "-accel", "tcg", "-cpu", "max", "-smp", "1", "-m", str(memory),
@@ -149,6 +156,26 @@ class Machine:
         head = subprocess.run(["dumpe2fs", "-h", self.disk], capture_output=True, text=True, check=True).stdout
         assert re.search(r"^Filesystem state: +clean$", head, re.M), head
         assert "needs_recovery" not in head, head
+
+
+def written(directory, files):
+    """Commands of debugfs(8) that put files onto a disk: texts by their paths, as programs."""
+    for number, (path, text) in enumerate(files.items()):
+        source = directory / f"file{number}"
+        source.write_bytes(text if isinstance(text, bytes) else text.encode())
+        yield f"rm {path}"
+        parents = path.split("/")[1:-1]
+        yield from (f"mkdir /{'/'.join(parents[:count])}" for count in range(1, len(parents) + 1))
+        yield f"write {source} {path}"
+        yield f"set_inode_field {path} mode 0100755"
+
+
+def volume(path, *options):
+    """A small disk, made by the command `options`."""
+    with open(path, "wb") as file:
+        file.truncate(16 << 20)
+    subprocess.run([*options, path], check=True, capture_output=True)
+    return path
 
 
 @contextlib.contextmanager

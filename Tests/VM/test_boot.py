@@ -4,7 +4,7 @@ import re
 import subprocess
 
 from apus import ROOT
-from machines import IMAGE, machine
+from machines import IMAGE, machine, volume, written
 
 FILES = {
     "/etc/fstab": """
@@ -46,33 +46,15 @@ iface eth0 inet6 static
 }
 
 
-def written(directory, files=FILES):
-    """Commands of debugfs(8) that put the files onto a disk."""
-    for number, (path, text) in enumerate(files.items()):
-        source = directory / f"file{number}"
-        source.write_bytes(text if isinstance(text, bytes) else text.encode())
-        yield f"rm {path}"
-        yield f"mkdir {path.rpartition('/')[0]}"
-        yield f"write {source} {path}"
-        yield f"set_inode_field {path} mode 0100755"
-
-
-def volume(path, *options):
-    with open(path, "wb") as file:
-        file.truncate(16 << 20)
-    subprocess.run([*options, path], check=True, capture_output=True)
-    return path
-
-
 def test_files_that_say_what_to_do(tmp_path):
     data = volume(tmp_path / "data.img", "mke2fs", "-q", "-t", "ext4", "-L", "data")
     subprocess.run(["debugfs", "-w", "-R", "mkdir inner", data], check=True, capture_output=True)
     swap = volume(tmp_path / "swap.img", "mkswap")
     disks = ["-drive", f"if=virtio,file={data},format=raw", "-drive", f"if=virtio,file={swap},format=raw"]
     # Errors are noted in the root file system, so it is checked before it is written to, and fsck wants a restart.
-    with machine(tmp_path, "hostname=swift", "zram.num_devices=2", "apus.notify=vsock:1:5", network="",
+    with machine(tmp_path, "hostname=swift", "zram.num_devices=2", "apus.notify=vsock:1:5", "apus.trace", network="",
                  options=disks, restarts=True,
-                 change=[*written(tmp_path), "set_super_value state 3"]) as vm:
+                 change=[*written(tmp_path, FILES), "set_super_value state 3"]) as vm:
         vm.wait_login()
         text = vm.ssh_last("""
             findmnt -n -o SOURCE,OPTIONS /srv/data; findmnt -n -o OPTIONS /srv/bound; cat /proc/swaps
@@ -100,6 +82,8 @@ def test_files_that_say_what_to_do(tmp_path):
                  "/etc/apus/boot.d/20-second ended with 3",
                  "/etc/network/interfaces: line 12: hwaddress is not understood"]:
         assert f"init: warning: {line}" in vm.text, vm.text
+    for step in ["modules", "network", "everything before the services", "no process is left"]:
+        assert re.search(rf"^init: info: \d+ ms: {step}$", vm.text, re.M), vm.text
     head = subprocess.run(["dumpe2fs", "-h", data], capture_output=True, text=True, check=True).stdout
     assert "needs_recovery" not in head
     assert subprocess.run(["debugfs", "-R", "cat file", data], capture_output=True,
@@ -116,9 +100,9 @@ def test_a_root_that_is_not_there(tmp_path):
 
 def test_an_initial_root_in_memory(tmp_path):
     with machine(tmp_path, "root=LABEL=apus", "ro", options=["-initrd", IMAGE / "initramfs"], memory=1024) as vm:
-        # Nothing asks for a name on the console: a service for that would be new in /service.
+        vm.wait_login()
         assert vm.ssh_last("findmnt -n -o SOURCE,FSTYPE /; echo kept > /root/kept 2>&1; mount -o remount,rw /"
-                      " && echo kept > /root/kept; poweroff").startswith("/dev/nvme0n1 ext4\n")
+                           " && echo kept > /root/kept; poweroff").startswith("/dev/nvme0n1 ext4\n")
         vm.wait_exit()
         vm.assert_clean()
         assert vm.debugfs("cat /root/kept") == b"kept\n"
@@ -153,16 +137,30 @@ def test_garbage(tmp_path):
                      "/etc/network/interfaces: line 5: ", "unable to read /etc/sysctl.d/20-directory.conf",
                      "/etc/apus/boot.d/10-garbage"]:
             assert line in vm.text, vm.text
+        # What is long and senseless is not shown in full.
+        assert max(len(line) for line in vm.text.splitlines() if line.startswith("init: ")) < 400
 
 
 def test_a_machine_without_buses(tmp_path):
     """Only memory and a serial line, as on the smallest monitors, which end with a machine that restarts."""
-    with machine(tmp_path, "single", "reboot=t", "apus.poweroff=reboot", memory=1024, micro=True,
+    with machine(tmp_path, "single", "reboot=t", "apus.poweroff=reboot", memory=1024, micro="bare",
                  options=["-initrd", IMAGE / "initramfs"]) as vm:
         vm.open_shell()
         vm.type("setsid sh -c 'svwait -t 60 ready /service/sshd; echo here it is > /dev/console; poweroff' & exit\n")
         vm.wait_exit()
         assert "here it is\n" in vm.text and "Restarting system" in vm.text
+
+
+def test_a_small_monitor_with_acpi(tmp_path):
+    """qemu's microvm tells of its devices by ACPI: the modules for network and disk are found without a list."""
+    with machine(tmp_path, memory=1024, micro="acpi", options=["-initrd", IMAGE / "initramfs"]) as vm:
+        vm.wait_login()
+        assert vm.ssh_last("findmnt -n -o SOURCE /; ls /sys/bus/pci/devices | wc -l; echo kept > /root/kept;"
+                           " poweroff") == "/dev/vda\n0\n"
+        vm.wait_exit()
+        assert "Power down" in vm.text
+        vm.assert_clean()
+        assert vm.debugfs("cat /root/kept") == b"kept\n"
 
 
 def test_nothing_else_there(tmp_path):

@@ -1,11 +1,10 @@
 """What makes a machine go down, and what must not keep it from that."""
 
-import subprocess
 import time
 
 import pytest
 
-from machines import IMAGE, machine
+from machines import IMAGE, machine, volume, written
 
 STUBBORN = """#!/bin/sh
 trap '' TERM HUP
@@ -17,10 +16,7 @@ while :; do sleep 1000; done
 @pytest.fixture
 def stubborn(tmp_path):
     """Commands of debugfs(8) that make a service which ignores TERM."""
-    script = tmp_path / "run"
-    script.write_text(STUBBORN)
-    return ["mkdir /service/stubborn", f"write {script} /service/stubborn/run",
-            "set_inode_field /service/stubborn/run mode 0100755"]
+    return list(written(tmp_path, {"/service/stubborn/run": STUBBORN}))
 
 
 def test_ctrl_alt_del_and_a_service_that_ignores_it(tmp_path, stubborn):
@@ -93,10 +89,7 @@ def test_at_once(tmp_path, stubborn):
 
 def test_a_process_that_cannot_be_killed(tmp_path):
     """A process in the state D holds a file system, and not the machine; what else was written is there."""
-    data = tmp_path / "data.img"
-    with open(data, "wb") as file:
-        file.truncate(16 << 20)
-    subprocess.run(["mke2fs", "-q", "-t", "ext4", data], check=True)
+    data = volume(tmp_path / "data.img", "mke2fs", "-q", "-t", "ext4")
     with machine(tmp_path, "apus.stop-timeout=4", options=["-drive", f"if=virtio,file={data},format=raw"]) as vm:
         vm.wait_login()
         assert vm.ssh_last("""
@@ -126,3 +119,48 @@ def test_another_kernel(tmp_path):
         assert vm.ssh_last("hostname; last -x | grep -c shutdown; poweroff") == "second\n1\n"
         vm.wait_exit()
         vm.assert_clean()
+
+
+# A file system in user space as those of NTFS disks are, whose program answers no more: it waits for another disk,
+# which is frozen, and so cannot be killed either.
+HANGING = r"""
+use strict; use warnings;
+my ($device, $place, $frozen) = @ARGV;
+mkdir $place;
+sysopen(my $fuse, "/dev/fuse", 2) or die "/dev/fuse: $!";
+my $options = "fd=" . fileno($fuse) . ",rootmode=40000,user_id=0,group_id=0,blksize=4096";
+my ($type, $flags) = ("fuseblk", 0);
+syscall(165, $device, $place, $type, $flags, $options) == 0 or die "mount: $!";
+sysread($fuse, my $request, 1 << 20) or die "read: $!";
+my ($length, $operation, $unique) = unpack("LLQ", $request);
+die "operation $operation" unless $operation == 26;
+my $answer = pack("LLLLSSLLSSL8", 7, 31, 65536, 0, 12, 9, 65536, 1, 0, 0, (0) x 8);
+syswrite($fuse, pack("LlQ", 16 + length($answer), 0, $unique) . $answer) or die "write: $!";
+print "mounted\n";
+open(STDOUT, ">", "/dev/null"); open(STDERR, ">", "/dev/null");
+open(my $file, ">", $frozen);
+"""
+
+
+def test_a_file_system_that_hangs(tmp_path):
+    """What cannot be unmounted, and waits for ever, keeps nothing else from its disk, and ends with the machine."""
+    disks = []
+    for name in "data", "other":
+        path = volume(tmp_path / f"{name}.img", "mke2fs", "-q", "-t", "ext4")
+        disks += ["-drive", f"if=virtio,file={path},format=raw"]
+    files = {"/root/hanging": HANGING, "/etc/modules": "fuse\n"}
+    with machine(tmp_path, "apus.stop-timeout=4", options=disks, change=written(tmp_path, files)) as vm:
+        vm.wait_login()
+        assert vm.ssh_last("""
+            mkdir /mnt/data; mount /dev/vda /mnt/data; fsfreeze -f /mnt/data
+            setsid perl /root/hanging /dev/vdb /mnt/fuse /mnt/data/file < /dev/null 2>&1 | cat
+            until grep -qs '^State:.D' /proc/$(pidof perl)/status; do sleep 0.1; done
+            echo now > /root/now; poweroff
+        """) == "mounted\n"
+        began = time.monotonic()
+        vm.wait_exit()
+        assert time.monotonic() - began < 4 + 3 + 20 + 15
+        assert "the machine does not come down in time, and ends now" in vm.text
+        assert "Power down" in vm.text
+        vm.assert_clean()
+        assert vm.debugfs("cat /root/now") == b"now\n"

@@ -16,30 +16,55 @@ public struct ModuleIndex: Sendable {
     /// first, itself last. Empty when there is no such module.
     public func files(ofModule name: ByteString) -> [ByteString] {
         let name = ModuleIndex.normal(name)
-        for line in dependencies.split(separator: UInt8(ascii: "\n")) {
-            guard let colon = line.firstIndex(of: UInt8(ascii: ":")),
-                ModuleIndex.isFile(line[..<colon], ofModule: name)
-            else { continue }
-            // What a module needs most deeply stands last in modules.dep.
-            let needs = ConfigurationLine.words(of: line[(colon + 1)...])
-            return needs.reversed() + [ByteString(line[..<colon])]
+        let found = ModuleIndex.firstLine(of: dependencies) { line in
+            guard let colon = line.firstIndex(of: UInt8(ascii: ":")) else { return false }
+            return ModuleIndex.isFile(line[..<colon], ofModule: name)
         }
-        return []
+        guard let line = found.map({ dependencies[$0] }),
+            let colon = line.firstIndex(of: UInt8(ascii: ":"))
+        else { return [] }
+        // What a module needs most deeply stands last in modules.dep.
+        let needs = ConfigurationLine.words(of: line[(colon + 1)...])
+        return needs.reversed() + [ByteString(line[..<colon])]
     }
 
     /// The names of the modules for devices that the kernel describes as `wanted`, or for aliases such as `fs-ext4`.
     public func names(for wanted: [ByteString]) -> [ByteString] {
         var names: [ByteString] = []
-        let keyword = Array("alias ".utf8)
-        for line in aliases.split(separator: UInt8(ascii: "\n")) where line.starts(with: keyword) {
-            guard let blank = line.lastIndex(of: UInt8(ascii: " ")), blank > line.startIndex + 6
-            else { continue }
-            let pattern = line[(line.startIndex + 6)..<blank]
-            guard wanted.contains(where: { Glob.matches($0.bytes, pattern) }) else { continue }
-            let name = ByteString(line[(blank + 1)...])
+        let texts = wanted.map { Array($0.bytes) }
+        _ = ModuleIndex.firstLine(of: aliases) { line in
+            // `alias `, a pattern, and a name.
+            let start = line.startIndex + 6
+            guard line.count > 8, line[start - 1] == UInt8(ascii: " "),
+                line[start - 6] == UInt8(ascii: "a"),
+                texts.contains(where: { Glob.mayMatch($0, line[start...]) }),
+                let blank = line.lastIndex(of: UInt8(ascii: " ")), blank > start
+            else { return false }
+            let pattern = Array(line[start..<blank])
+            guard texts.contains(where: { Glob.matches($0[...], pattern[...]) }) else {
+                return false
+            }
+            let name = ByteString(Array(line[(blank + 1)...]))
             if !names.contains(name) { names.append(name) }
+            return false
         }
         return names
+    }
+
+    /// Where the first line is that `isWanted`. The files are long and read at every boot, so nothing is copied.
+    private static func firstLine(
+        of text: [UInt8], _ isWanted: (Slice<UnsafeBufferPointer<UInt8>>) -> Bool
+    ) -> Range<Int>? {
+        text.withUnsafeBufferPointer { bytes in
+            var start = 0
+            while start < bytes.count {
+                let rest = UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(bytes)[start...])
+                let end = start + (offset(of: UInt8(ascii: "\n"), in: rest) ?? rest.count)
+                if isWanted(bytes[start..<end]) { return start..<end }
+                start = end + 1
+            }
+            return nil
+        }
     }
 
     /// The name of the module in a file: `virtio_net` for `kernel/drivers/net/virtio-net.ko.xz`.
@@ -47,7 +72,9 @@ public struct ModuleIndex: Sendable {
         normal(ByteString(file.lastComponent.bytes.prefix { $0 != UInt8(ascii: ".") }))
     }
 
-    private static func isFile(_ path: ArraySlice<UInt8>, ofModule name: ByteString) -> Bool {
+    private static func isFile(_ path: Slice<UnsafeBufferPointer<UInt8>>, ofModule name: ByteString)
+        -> Bool
+    {
         let slash = path.lastIndex(of: UInt8(ascii: "/")).map { $0 + 1 } ?? path.startIndex
         let file = path[slash...]
         guard file.count > name.count, file[slash + name.count] == UInt8(ascii: ".") else {
@@ -61,6 +88,16 @@ public struct ModuleIndex: Sendable {
     /// The name as the kernel has it.
     public static func normal(_ name: ByteString) -> ByteString {
         ByteString(name.bytes.map { $0 == UInt8(ascii: "-") ? UInt8(ascii: "_") : $0 })
+    }
+
+    /// Whether the device that the kernel describes so is one that services wait for: of the network, or what stands
+    /// for devices of the host. PCI's class 02 is the network's, its vendor 1AF4 virtio's.
+    public static func isNeededFirst(_ device: ByteString) -> Bool {
+        for bus in ["virtio:", "vmbus:", "xen:", "acpi:LNRO0005:", "pci:v00001AF4d"] as [ByteString]
+        where device.hasPrefix(bus) { return true }
+        guard device.hasPrefix("pci:") else { return false }
+        let network = Array("bc02".utf8)
+        return device.bytes.indices.contains { device.bytes[$0...].starts(with: network) }
     }
 
     /// The names in a list such as /etc/modules, and what follows each: its parameters.
@@ -123,6 +160,21 @@ public struct ModuleRules: Sendable {
 
 /// Patterns of the shell, without a special meaning of slashes: `*`, `?`, `[a-c]`, `[!x]`.
 enum Glob {
+    /// Whether `text` could match a line that begins with a pattern: whether it has what comes before the pattern's
+    /// first wildcard.
+    static func mayMatch(_ text: [UInt8], _ line: Slice<UnsafeBufferPointer<UInt8>>) -> Bool {
+        var index = line.startIndex
+        for byte in text {
+            guard index < line.endIndex else { return false }
+            switch line[index] {
+            case UInt8(ascii: "*"), UInt8(ascii: "?"), UInt8(ascii: "["): return true
+            case byte: index += 1
+            default: return false
+            }
+        }
+        return true
+    }
+
     static func matches(_ text: ArraySlice<UInt8>, _ pattern: ArraySlice<UInt8>) -> Bool {
         var (text, pattern) = (text, pattern)
         // Where to go on when what follows the last star does not fit.

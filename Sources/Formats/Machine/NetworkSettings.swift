@@ -240,35 +240,40 @@ private struct InterfaceReading {
         case "static", "dhcp", "loopback", "manual", "auto": return nil
         default:
             current = nil
-            return "no method \(words[3]) here"
+            return "no method \(words[3].excerpt) here"
         }
     }
 
     mutating func take(_ words: [ByteString], _ line: Int) -> ByteString? {
-        guard current != nil, words.count >= 2 else { return "\(words[0]) is not understood" }
+        guard current != nil, words.count >= 2 else {
+            return "\(words[0].excerpt) is not understood"
+        }
         switch words[0] {
         case "address": texts.append((line, words[1]))
         case "netmask": mask = words[1]
         case "gateway":
             guard let gateway = IPAddress(words[1].bytes) else {
-                return "\(words[1]) is no address"
+                return "\(words[1].excerpt) is no address"
             }
             current?.interface.gateways.append(gateway)
         case "mtu":
             guard let size = parseDecimal(words[1], within: 68...65536) else {
-                return "\(words[1]) is no mtu"
+                return "\(words[1].excerpt) is no mtu"
             }
             current?.interface.packetSize = size
         case "dns-nameservers", "dns-nameserver":
             for word in words.dropFirst() {
-                guard let server = IPAddress(word.bytes) else { return "\(word) is no address" }
+                guard let server = IPAddress(word.bytes) else {
+                    return "\(word.excerpt) is no address"
+                }
                 nameServers.append(server)
             }
         case "dns-search", "dns-domain": searchDomains += words.dropFirst()
         case "broadcast", "network", "metric", "scope", "accept_ra", "autoconf", "dad-attempts",
             "hostname":
             break
-        default: return "\(words[0]) is not understood; a script in /etc/apus/boot.d can do it"
+        default:
+            return "\(words[0].excerpt) is not understood; a script in /etc/apus/boot.d can do it"
         }
         return nil
     }
@@ -286,9 +291,10 @@ private struct InterfaceReading {
         var complaints: [NetworkSettings.Complaint] = []
         for (line, text) in texts {
             guard var address = NetworkSettings.Address(text, mask: mask) else {
-                let mask: ByteString = mask.map { " with the mask \($0)" } ?? ""
+                let mask: ByteString = mask.map { " with the mask \($0.excerpt)" } ?? ""
                 complaints.append(
-                    NetworkSettings.Complaint(line: line, text: "\(text) is no address\(mask)"))
+                    NetworkSettings.Complaint(
+                        line: line, text: "\(text.excerpt) is no address\(mask)"))
                 continue
             }
             if mask == nil, !text.contains(UInt8(ascii: "/")) {

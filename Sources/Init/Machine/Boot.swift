@@ -21,6 +21,7 @@ struct Boot: ~Copyable {
     private let commandLine: KernelCommandLine
     private var environment: Environment
     private var modules: ModuleLoader?
+    private let times: StepTimes
 
     /// How long the scripts of /etc/apus/boot.d may take each, in milliseconds.
     private static let scriptLimit: UInt64 = 300_000
@@ -48,6 +49,7 @@ struct Boot: ~Copyable {
         self.commandLine = commandLine
         self.services = services
         self.environment = environment
+        times = StepTimes(isWanted: commandLine.has("apus.trace"), messages)
         if environment["PATH"] == nil {
             self.environment.set(
                 "PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
@@ -56,6 +58,7 @@ struct Boot: ~Copyable {
 
     /// Comes up as far as the kernel's command line says.
     mutating func perform() throws(SystemError) -> Outcome {
+        times.note("process 1")
         let children = try BootChildren(notices, messages)
         limitResources()
         if commandLine.level == .emergency {
@@ -66,26 +69,31 @@ struct Boot: ~Copyable {
         modules = ModuleLoader(commandLine, messages)
         nameMachine()
         modules?.loadListed()
-        modules?.loadForDevices()
+        modules?.loadForDevices(onlyFirst: true)
+        times.note("modules")
         if let ending = leaveInitialRoot(children) { return .told(ending) }
         if let ending = mountFileSystems(children) { return .told(ending) }
+        times.note("file systems")
         applySettings()
         RandomSeed.restore(messages, mayCount: commandLine["apus.random-seed"] == "credit")
+        times.note("settings and random seed")
         Network(commandLine, messages).perform()
+        times.note("network")
         LoginRecords.noteBoot(messages)
-        modules?.load("evdev")
-        modules = nil
         notices.listen()
         if commandLine.level == .single {
             if let ending = shell("single user, as the kernel's command line says", children) {
                 return .told(ending)
             }
         }
+        // Only now: people may have made the root file system writable from a shell.
+        MemoryOverDisk(messages).perform(services, &modules)
         if let ending = runScripts(children) { return .told(ending) }
         Terminals.perform(services, messages)
         if let reason = reasonForNothing, let ending = shell(reason, children) {
             return .told(ending)
         }
+        times.note("everything before the services")
         return .ready(environment)
     }
 
@@ -110,11 +118,37 @@ struct Boot: ~Copyable {
         }
     }
 
+    /// Loads the modules that nothing has waited for, the power button's among them, in a process beside the services.
+    consuming func finishBesides() {
+        do throws(SystemError) {
+            guard case .child = try forkProcess() else { return }
+        } catch { return loadTheRest() }
+        do throws(SystemError) {
+            try CurrentProcess.startSession()
+            try CurrentProcess.setName("modules")
+            try SignalSet().block()
+            try CurrentProcess.setNice(19)
+        } catch { messages.warning("unable to \(error.call)", error.errno) }
+        modules?.loadForDevices()
+        modules?.load("evdev")
+        times.note("modules that nobody waited for")
+        // By which process 1 looks for buttons.
+        do throws(SystemError) { try send(.user1, to: 1) } catch {}
+        exitNow(0)
+    }
+
+    private mutating func loadTheRest() {
+        modules?.loadForDevices()
+        modules?.load("evdev")
+        notices.listen()
+    }
+
     private mutating func leaveInitialRoot(_ children: borrowing BootChildren) -> Ending? {
         do throws(SystemError) {
             guard let root = commandLine["root"], !root.isEmpty, try isRootInMemory() else {
                 return nil
             }
+            modules?.loadForDevices()
             let reason = SwitchRoot(commandLine, messages).perform(root, &modules, environment)
             return shell("no root file system: \(reason)", children)
         } catch {
@@ -131,9 +165,9 @@ struct Boot: ~Copyable {
         return nil
     }
 
-    private func answer(_ outcome: FileSystems.Outcome, _ children: borrowing BootChildren)
-        -> Ending?
-    {
+    private mutating func answer(
+        _ outcome: FileSystems.Outcome, _ children: borrowing BootChildren
+    ) -> Ending? {
         switch outcome {
         case .done: nil
         case .told(let ending): ending
@@ -152,7 +186,8 @@ struct Boot: ~Copyable {
                 } catch {
                     if setting.mayFail || error.errno == .noEntry { continue }
                     messages.warning(
-                        "\(path): line \(setting.line): unable to set \(setting.path)", error.errno)
+                        "\(path): line \(setting.line): unable to set \(setting.path.excerpt)",
+                        error.errno)
                 }
             }
         }
@@ -185,7 +220,10 @@ struct Boot: ~Copyable {
     }
 
     /// A shell on the console, after the reason for it. sulogin(8) asks for root's password where there is one.
-    private func shell(_ reason: ByteString, _ children: borrowing BootChildren) -> Ending? {
+    private mutating func shell(_ reason: ByteString, _ children: borrowing BootChildren) -> Ending?
+    {
+        // People may want any device, and may press any button.
+        loadTheRest()
         messages.line(
             "\(reason); here is a shell, and when it ends the machine comes up as far as it can")
         var environment = environment

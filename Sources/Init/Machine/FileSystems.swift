@@ -66,9 +66,12 @@ struct FileSystems: ~Copyable {
     {
         var trouble: Outcome?
         var ready: [(entry: FileSystemTable.Entry, device: ByteString)] = []
-        for entry in table.entries where !entry.isRoot && !entry.options.isNoAuto {
+        let entries = table.entries.filter { !$0.isRoot && !$0.options.isNoAuto }
+        // Whose controller may be any.
+        if !entries.isEmpty { modules?.loadForDevices() }
+        for entry in entries {
             guard let device = device(of: entry) else {
-                complain("\(entry.source) is not there", entry, &trouble)
+                complain("\(entry.source.excerpt) is not there", entry, &trouble)
                 continue
             }
             ready.append((entry, device))
@@ -82,7 +85,9 @@ struct FileSystems: ~Copyable {
         for (entry, device) in ready {
             do throws(SystemError) { try use(entry, device, &modules) } catch {
                 let what =
-                    entry.isSwap ? "swap to \(entry.source)" : "mount \(entry.target)" as ByteString
+                    entry.isSwap
+                    ? "swap to \(entry.source.excerpt)"
+                    : "mount \(entry.target.excerpt)" as ByteString
                 complain("unable to \(what): \(ByteString(error.errno.text))", entry, &trouble)
             }
         }
@@ -171,7 +176,8 @@ struct FileSystems: ~Copyable {
                 if code & 2 != 0 { return .told(.reboot) }
                 if code & ~1 != 0 {
                     return .failed(
-                        "fsck of \(volume.device) for \(volume.target) ended with \(code)")
+                        "fsck of \(volume.device.excerpt) for \(volume.target.excerpt) ended with \(code)"
+                    )
                 }
             // Without fsck there is nothing to be known, and no reason to stop.
             case .failed, .late: break

@@ -27,7 +27,8 @@ public struct MachineInit {
         let commandLine = Boot.commandLine(messages)
         let ending = life(commandLine, environment)
         Takedown(
-            Machine.Ending(ending, powerOffBy: commandLine["apus.poweroff"]), messages
+            Machine.Ending(ending, powerOffBy: commandLine["apus.poweroff"]), messages,
+            StepTimes(isWanted: commandLine.has("apus.trace"), messages)
         ).perform()
     }
 
@@ -45,6 +46,7 @@ public struct MachineInit {
             switch try boot.perform() {
             case .told(let ending): return ending
             case .ready(let environment):
+                boot.finishBesides()
                 StartNotice(commandLine, services, messages)?.begin()
                 return supervise(configuration(commandLine, services, environment, notices))
             }
@@ -73,11 +75,13 @@ public struct MachineInit {
             if let seconds = parseDecimal(text, within: 0...86400) {
                 limit = UInt64(seconds) * 1000
             } else {
-                messages.warning("apus.stop-timeout=\(text) is no number of seconds up to 86400")
+                messages.warning(
+                    "apus.stop-timeout=\(text.excerpt) is no number of seconds up to 86400")
             }
         }
         let messages = messages
         let substitute = commandLine["apus.poweroff"]
+        let times = StepTimes(isWanted: commandLine.has("apus.trace"), messages)
         var configuration = Supervisor.Configuration(
             Conductor.Configuration(
                 stopLimit: limit * 1_000_000,
@@ -86,10 +90,11 @@ public struct MachineInit {
             environment: environment,
             meaning: { signal in
                 if let ending = MachineSignals.immediateEnding(signal) {
-                    Takedown(Machine.Ending(ending, powerOffBy: substitute), messages).perform()
+                    Takedown(Machine.Ending(ending, powerOffBy: substitute), messages, times)
+                        .perform()
                 }
                 if signal == MachineSignals.notice { return notices.events() }
-                if signal == .user1 { notices.openControl() }
+                if signal == .user1 { notices.listen() }
                 return MachineSignals.events(of: signal)
             })
         configuration.scanDirectory = services

@@ -11,6 +11,8 @@ struct ModuleLoader {
     private var rules = ModuleRules()
     /// What is loaded, or was tried.
     private var known: Set<ByteString> = []
+    /// The devices that have been looked at, as the kernel describes them.
+    private var described: Set<ByteString> = []
 
     /// Nil when the running kernel has no modules here.
     init?(_ commandLine: KernelCommandLine, _ messages: Messages) {
@@ -33,17 +35,18 @@ struct ModuleLoader {
         for path in ["/etc/modules"] + SmallFiles.configuration("modules-load.d") {
             for (name, parameters) in ModuleIndex.list(SmallFiles.read(path, messages) ?? []) {
                 if !load(name, parameters: parameters) {
-                    messages.warning("\(path): there is no module \(name)")
+                    messages.warning("\(path): there is no module \(name.excerpt)")
                 }
             }
         }
     }
 
-    /// Loads what the devices want that are there; a driver may find further devices.
-    mutating func loadForDevices() {
-        var described: Set<ByteString> = []
+    /// Loads what the devices want that are there, or only those that services wait for; a driver may find further
+    /// devices.
+    mutating func loadForDevices(onlyFirst: Bool = false) {
         while true {
-            let new = ModuleLoader.devices().subtracting(described)
+            var new = ModuleLoader.devices().subtracting(described)
+            if onlyFirst { new = new.filter { ModuleIndex.isNeededFirst($0) } }
             if new.isEmpty { return }
             described.formUnion(new)
             for name in index.names(for: Array(new)) where !rules.unwanted.contains(name) {

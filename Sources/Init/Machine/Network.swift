@@ -14,7 +14,8 @@ struct Network {
         var settings = NetworkSettings()
         let parameters = commandLine.values(of: "ip")
         for parameter in parameters where !settings.add(kernelParameter: parameter) {
-            messages.warning("ip=\(parameter) on the kernel's command line is not understood")
+            messages.warning(
+                "ip=\(parameter.excerpt) on the kernel's command line is not understood")
         }
         for server in commandLine.values(of: "nameserver") {
             if let address = IPAddress(server.bytes) { settings.nameServers.append(address) }
@@ -74,7 +75,7 @@ struct Network {
     private func perform(_ interface: NetworkSettings.Interface, _ socket: borrowing RouteSocket) {
         guard let (name, index) = find(interface.name) else {
             messages.warning(
-                "there is no network interface \(interface.name.isEmpty ? "at all" : interface.name)"
+                "there is no network interface \(interface.name.isEmpty ? "at all" : interface.name.excerpt)"
             )
             return
         }

@@ -8,14 +8,14 @@ import Services
 /// sysvinit's programs on /run/initctl. The kernel sends a signal when there is something to read.
 final class Notices {
     private let messages: Messages
-    private var buttons: [Int32] = []
+    private var buttons: [(path: ByteString, descriptor: Int32)] = []
     private var control: Int32 = -1
 
     private static let fifo: ByteString = "/run/initctl"
 
     init(_ messages: Messages) { self.messages = messages }
 
-    /// Opens what there is.
+    /// Opens what there is and is not open, and the FIFO anew.
     func listen() {
         for name in SmallFiles.list("/dev/input") where name.hasPrefix("event") {
             listenToButton("/dev/input/\(name)")
@@ -24,16 +24,17 @@ final class Notices {
     }
 
     private func listenToButton(_ path: ByteString) {
+        if buttons.contains(where: { $0.path == path }) { return }
         do throws(SystemError) {
             let device = try openFile(path, .read)
             guard try inputDeviceName(device.number) == "Power Button" else { return }
             try announceInput(device.number, by: MachineSignals.notice)
-            buttons.append(device.release())
+            buttons.append((path, device.release()))
         } catch { messages.warning("unable to listen to \(path)", error.errno) }
     }
 
     /// Makes the FIFO if it is not there, and opens it anew, as programs that found it missing ask by SIGUSR1.
-    func openControl() {
+    private func openControl() {
         do throws(SystemError) {
             do throws(SystemError) { try makeFIFO(Notices.fifo, permissions: 0o600) } catch {
                 if error.errno != .exists { throw error }
@@ -49,7 +50,9 @@ final class Notices {
     func events() -> [Event] {
         var events: [Event] = []
         for button in buttons
-        where InputEvent.isPowerPressed(in: bytes(from: button, 64 * InputEvent.size)[...]) {
+        where InputEvent.isPowerPressed(
+            in: bytes(from: button.descriptor, 64 * InputEvent.size)[...])
+        {
             events.append(.stopAsked(.powerOff, signal: .terminate))
         }
         // One record after the other: what is no whole record is none, and gone.

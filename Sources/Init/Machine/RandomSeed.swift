@@ -16,8 +16,11 @@ enum RandomSeed {
             var isGone = false
             do throws(SystemError) {
                 try removeFile(path)
-                let directory = try openFile("/var/lib/apus", .directory)
-                try synchronize(directory)
+                // To wait for the disk is worth it only where it makes a difference.
+                if mayCount {
+                    let directory = try openFile("/var/lib/apus", .directory)
+                    try synchronize(directory)
+                }
                 isGone = true
             } catch {
                 if error.errno != .readOnly { throw error }
@@ -36,8 +39,8 @@ enum RandomSeed {
                 if error.errno != .exists { throw error }
             }
             let file = try openFile(path, .secret)
+            // It reaches the disk with everything else, when the file system is taken down.
             try writeAll(file.number, seed)
-            try synchronize(file)
         } catch {
             // A read-only machine keeps nothing, and a kernel without random numbers has none to give.
             if error.errno != .readOnly && error.errno != .again && error.errno != .noEntry {

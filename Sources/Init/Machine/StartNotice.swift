@@ -20,7 +20,8 @@ struct StartNotice {
     init?(_ commandLine: KernelCommandLine, _ services: ByteString, _ messages: Messages) {
         guard let text = commandLine.noticeAddress else { return nil }
         guard let address = MachineAddress(text) else {
-            messages.warning("\(text) is no address to send a notice to, vsock:CONTEXT:PORT")
+            messages.warning(
+                "\(text.excerpt) is no address to send a notice to, vsock:CONTEXT:PORT")
             return nil
         }
         self.address = address

@@ -21,7 +21,7 @@ struct SwitchRoot {
         // rootwait waits without an end, as the kernel does.
         let patience: UInt64 = commandLine.has("rootwait") ? 3_600_000 : 10_000
         guard let device = Volumes.await(root, milliseconds: patience) else {
-            return "there is no \(root)"
+            return "there is no \(root.excerpt)"
         }
         let type = commandLine["rootfstype"] ?? Volumes.identity(of: device)?.type ?? "ext4"
         let options = MountOptions(commandLine["rootflags"] ?? "")
@@ -37,7 +37,10 @@ struct SwitchRoot {
             modules?.load("fs-\(type)")
             try mount(
                 device, on: SwitchRoot.place, type: type, flags: flags.rawValue, data: options.data)
-        } catch { return "unable to mount \(device) as \(type): \(ByteString(error.errno.text))" }
+        } catch {
+            return
+                "unable to mount \(device.excerpt) as \(type.excerpt): \(ByteString(error.errno.text))"
+        }
         return enter(environment)
     }
 
@@ -62,7 +65,7 @@ struct SwitchRoot {
             try CurrentProcess.makeRootOfCurrentDirectory()
             try changeDirectory("/")
             try Invocation(command: [program], environment: environment).execute()
-        } catch { return "unable to run \(program): \(ByteString(error.errno.text))" }
+        } catch { return "unable to run \(program.excerpt): \(ByteString(error.errno.text))" }
     }
 
     /// Gives back the memory of the initial root, and touches nothing that is mounted in it.

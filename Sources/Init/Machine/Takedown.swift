@@ -9,6 +9,7 @@ import Services
 struct Takedown {
     private let messages: Messages
     private let ending: Machine.Ending
+    private let times: StepTimes
     /// After so many milliseconds the machine ends whatever is not done.
     static let limit: UInt64 = 20_000
     /// How long processes may take to be gone once they are killed.
@@ -17,41 +18,54 @@ struct Takedown {
     /// What the kernel itself needs, and has nothing to lose.
     private static let kept: [ByteString] = ["/proc", "/sys", "/dev"]
 
-    init(_ ending: Machine.Ending, _ messages: Messages) {
+    init(_ ending: Machine.Ending, _ messages: Messages, _ times: StepTimes) {
         self.ending = ending
+        self.times = times
         self.messages = messages
     }
 
     /// Ends the machine.
     func perform() -> Never {
         // Nothing reaches this process any more.
+        times.note("services are down")
         do throws(SystemError) { try SignalSet.all.block() } catch {}
         do throws(SystemError) { try changeDirectory("/") } catch {}
         killAll()
+        times.note("no process is left")
         // From here on whatever waits for a disk is bounded.
         startWatchdog()
         closeFiles()
         LoginRecords.noteShutdown(messages)
         RandomSeed.save(messages)
         stopSwappingAnywhere()
+        times.note("records and random seed")
         unmountAll()
         Machine.synchronize()
+        times.note("file systems")
         end()
     }
 
     private func killAll() {
         do throws(SystemError) { try send(.kill, to: -1) } catch {}
-        let deadline = Instant.now.advanced(milliseconds: Takedown.patience)
+        if !wait(milliseconds: Takedown.patience) {
+            messages.warning("some processes do not end even when they are killed")
+        }
+    }
+
+    /// Waits for all children; whether they have ended in time.
+    @discardableResult
+    private func wait(milliseconds: UInt64) -> Bool {
+        let deadline = Instant.now.advanced(milliseconds: milliseconds)
         while Instant.now < deadline {
             do throws(SystemError) {
                 switch try reap() {
-                case .noChildren: return
+                case .noChildren: return true
                 case .nothingYet: Linux.pause(until: Instant.now.advanced(milliseconds: 5))
                 case .ended, .resumed: break
                 }
-            } catch { return }
+            } catch { return true }
         }
-        messages.warning("some processes do not end even when they are killed")
+        return false
     }
 
     /// A process that ends the machine when this one is still not done: any call below may wait for a device or a
@@ -62,8 +76,23 @@ struct Takedown {
             closeFiles()
             Linux.pause(until: Instant.now.advanced(milliseconds: Takedown.limit))
             messages.warning("the machine does not come down in time, and ends now")
+            saveTheRest()
             end()
         } catch { messages.warning("unable to start a watchdog", error.errno) }
+    }
+
+    /// A file system that hangs keeps process 1 from those that do not: each is written to its disk and made read-only
+    /// by a process of its own.
+    private func saveTheRest() {
+        for target in Set(table.writable.map { $0.target } + ["/"]) {
+            do throws(SystemError) {
+                guard case .child = try forkProcess() else { continue }
+                makeReadOnly(target)
+                exitNow(0)
+            } catch {}
+        }
+        wait(milliseconds: Takedown.patience)
+        if table["/"]?.isFileSystemReadOnly == false { forceReadOnly() }
     }
 
     /// What this process had open keeps a file system busy.

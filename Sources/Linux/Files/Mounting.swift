@@ -46,6 +46,14 @@ public func isRootInMemory() throws(SystemError) -> Bool {
     return type == 0x8584_58f6 || type == 0x0102_1994
 }
 
+/// Whether nothing can be written to `path`: its file system is read-only, or what is mounted there. statfs(2).
+public func isReadOnly(_ path: ByteString) throws(SystemError) -> Bool {
+    var information = statfs()
+    _ = try Kernel.call("statfs", path) { path.withCString { statfs($0, &information) } }
+    // ST_RDONLY
+    return UInt(truncatingIfNeeded: information.f_flags) & 1 != 0
+}
+
 /// Makes a device that a driver has announced. mknod(2).
 public func makeCharacterDevice(
     _ path: ByteString, permissions: UInt32, major: UInt32, minor: UInt32

@@ -76,6 +76,24 @@ struct MachineFileTests {
         #expect(ModuleIndex.name(ofFile: "a/b-c.ko.xz") == "b_c")
     }
 
+    @Test("modules for the network come first")
+    func first() {
+        for device in [
+            "virtio:d00000002v00001AF4", "acpi:LNRO0005:",
+            "pci:v00001AF4d00001000sv00001AF4sd00000001bc02sc00i00",
+            "pci:v00008086d0000100Esv00001AF4sd00001100bc02sc00i00",
+            "vmbus:f8615163df3e46c5913ff2d2f965ed0e",
+        ] as [ByteString] {
+            #expect(ModuleIndex.isNeededFirst(device))
+        }
+        for device in [
+            "pci:v00008086d00007010sv00001AF4sd00001100bc01sc01i80", "acpi:PNP0C0C:",
+            "serio:ty01pr00id00ex00", "",
+        ] as [ByteString] {
+            #expect(!ModuleIndex.isNeededFirst(device))
+        }
+    }
+
     @Test(
         "patterns are the shell's",
         arguments: [
