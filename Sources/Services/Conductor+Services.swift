@@ -258,10 +258,10 @@ extension Conductor {
         guard case .logger(let pair) = services[id.index]?.standing,
             let machine = services[id.index]?.machine
         else { return [] }
-        let isLast = stop != nil || pairs[pair.index]?.hasWriter == false
-        if isLast, pairs[pair.index]?.service == nil, machine.pid != 0, !machine.isLeaving {
-            return endInput(of: pair, at: now)
-        }
+        let isAlone = pairs[pair.index]?.service == nil
+        // Its service may be there again, and without a logger.
+        let isLast = pairs[pair.index]?.hasWriter == false || stop != nil && isAlone
+        if isLast, machine.pid != 0, !machine.isLeaving { return endInput(of: pair, at: now) }
         return forsake(pair)
     }
 }
