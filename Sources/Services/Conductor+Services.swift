@@ -15,7 +15,7 @@ extension Conductor {
             guard let service = services[id.index] else { break }
             switch effect {
             case .start(let role):
-                let launch = Launch(role, definitions[id])
+                let launch = Launch(role, definitions[id], pipelineEnds(of: id))
                 actions.append(.start(id, service.standing, launch, checks: !service.isChecked))
             case .signal(let pid, let signal, let reach):
                 actions += send(signal, to: pid, reach, of: id, because: event, at: now)
