@@ -38,6 +38,7 @@ extension ServiceExtras {
         do throws(SystemError) { try held.open(launch.definition?.sockets ?? []) } catch {
             throw error.explained("unable to listen on \(error.subject) for \(name)")
         }
+        held.removeUseless()
         let count = held.numbers.count
         if count > 0 {
             // The process puts its own id there.
