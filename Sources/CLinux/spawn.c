@@ -58,19 +58,17 @@ int cl_exec(const char *const *paths, char *const *arguments, char *const *envir
 }
 
 /*
- * Puts a copy of descriptors[i] at i. Sources below the count are moved out of the way first, since
- * a later target may be an earlier one's source. Copies lose close-on-exec, as they should.
+ * Puts a copy of source[i] at i. Sources below the count are moved out of the way first, since a later
+ * target may be an earlier one's source. Copies lose close-on-exec, as they should.
  */
-static long place_descriptors(const int *descriptors, int count)
+static long place_descriptors(int *source, int count)
 {
-    long source[CL_SPAWN_DESCRIPTORS], result = 0;
-    if (count > (int)(sizeof source / sizeof source[0]))
-        return -EINVAL;
-    for (int i = 0; i < count && result >= 0; i++) {
-        source[i] = descriptors[i];
-        if (source[i] >= 0 && source[i] < count && source[i] != i)
-            result = source[i] = call(SYS_fcntl, source[i], F_DUPFD_CLOEXEC, count, 0);
-    }
+    long result = 0;
+    for (int i = 0; i < count && result >= 0; i++)
+        if (source[i] >= 0 && source[i] < count && source[i] != i) {
+            result = call(SYS_fcntl, source[i], F_DUPFD_CLOEXEC, count, 0);
+            source[i] = (int)result;
+        }
     for (int i = 0; i < count && result >= 0; i++)
         if (source[i] >= 0)
             result = source[i] == i ? call(SYS_fcntl, i, F_SETFD, 0, 0)

@@ -79,11 +79,17 @@ public struct Launch: Equatable, Sendable {
     public let role: ProgramRole
     /// What its directory asks for; nil for nothing but `run`.
     public let definition: ServiceDefinition?
+    /// What it reads from and writes to, if that is a pipeline.
+    public let pipeline: PipelineEnds
 
     /// A program of a service with that definition.
-    public init(_ role: ProgramRole, _ definition: ServiceDefinition? = nil) {
+    public init(
+        _ role: ProgramRole, _ definition: ServiceDefinition? = nil,
+        _ pipeline: PipelineEnds = PipelineEnds()
+    ) {
         self.role = role
         self.definition = definition
+        self.pipeline = pipeline
     }
 
     /// `run`, and nothing that belongs to it.

@@ -24,6 +24,7 @@ extension Conductor {
         case .stopping: return tell(id, .stopping, at: now)
         case .pinged: return tell(id, .pinged, at: now)
         case .troubled: return tell(id, .troubled, at: now)
+        case .forgiven: return tell(id, .forgiven, at: now)
         case .watchdogPeriod(let period):
             var definition = definition(of: id)
             definition.watchdog = period == 0 ? nil : min(period, StopPlan.longest)

@@ -15,7 +15,7 @@ extension Conductor {
             guard let service = services[id.index] else { break }
             switch effect {
             case .start(let role):
-                let launch = Launch(role, definitions[id])
+                let launch = Launch(role, definitions[id], pipelineEnds(of: id))
                 actions.append(.start(id, service.standing, launch, checks: !service.isChecked))
             case .signal(let pid, let signal, let reach):
                 actions += send(signal, to: pid, reach, of: id, because: event, at: now)
@@ -258,10 +258,10 @@ extension Conductor {
         guard case .logger(let pair) = services[id.index]?.standing,
             let machine = services[id.index]?.machine
         else { return [] }
-        let isLast = stop != nil || pairs[pair.index]?.hasWriter == false
-        if isLast, pairs[pair.index]?.service == nil, machine.pid != 0, !machine.isLeaving {
-            return endInput(of: pair, at: now)
-        }
+        let isAlone = pairs[pair.index]?.service == nil
+        // Its service may be there again, and without a logger.
+        let isLast = pairs[pair.index]?.hasWriter == false || stop != nil && isAlone
+        if isLast, machine.pid != 0, !machine.isLeaving { return endInput(of: pair, at: now) }
         return forsake(pair)
     }
 }

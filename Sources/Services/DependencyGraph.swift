@@ -35,7 +35,8 @@ public struct DependencyGraph: Equatable, Sendable {
     public struct Problem: Equatable, Sendable {
         /// Whose definition is at fault.
         public let name: ByteString
-        /// The setting that is: `needs`, `wants`, `after`, `before`, `contents` or `on-failure`.
+        /// The setting that is: `needs`, `wants`, `after`, `before`, `contents` or `on-failure`; or the file
+        /// `producer-for` or `consumer-for`.
         public let setting: ByteString
         /// The value of the setting that is: an unknown name, or the next in a cycle.
         public let value: ByteString
@@ -56,7 +57,7 @@ public struct DependencyGraph: Equatable, Sendable {
 
     /// The graph of these definitions, by the names of their services.
     public init(_ definitions: [ByteString: ServiceDefinition]) {
-        var builder = Builder(definitions)
+        var builder = Builder(definitions.namingMembersOfPipelines())
         builder.addAll()
         names = builder.names
         isBundle = builder.isBundle
@@ -257,8 +258,28 @@ extension DependencyGraph {
                 if let other = names.place(of: name) { add(heirs[other], .after, node, true) }
             }
             if definition.kind == .bundle { addContents(definition.contents, node) }
+            addPipeline(definition, node)
             if case .run(let name) = definition.onEnd { check(name, node, "on-end") }
             if case .run(let name) = definition.onFailure { check(name, node, "on-failure") }
+        }
+
+        /// Both ends have to agree on a pipe. Whoever writes needs whoever reads.
+        private mutating func addPipeline(_ definition: ServiceDefinition, _ node: Int) {
+            if let consumer = definition.consumer {
+                add([consumer], .needs, node)
+                if let other = definitions[consumer], !other.producers.contains(names[node]) {
+                    complain(
+                        node, "producer-for", consumer,
+                        "no effect: \(consumer.visible) is no consumer for it")
+                }
+            }
+            for producer in definition.producers
+            where definitions[producer]?.consumer != names[node] {
+                complain(
+                    node, "consumer-for", producer,
+                    definitions[producer] == nil
+                        ? nil : "no effect: \(producer.visible) is no producer for it")
+            }
         }
 
         private mutating func check(_ name: ByteString, _ node: Int, _ setting: ByteString) {
@@ -294,10 +315,12 @@ extension DependencyGraph {
             ends.append(Ends(source: source, edge: Edge(to: target, kind, isTurned: isTurned)))
         }
 
-        private mutating func complain(_ node: Int, _ setting: ByteString, _ name: ByteString) {
-            let text: ByteString = "unknown service \(name.visible)"
+        private mutating func complain(
+            _ node: Int, _ setting: ByteString, _ name: ByteString, _ text: ByteString? = nil
+        ) {
             let problem = Problem(
-                name: names[node], setting: setting, value: name, text: text)
+                name: names[node], setting: setting, value: name,
+                text: text ?? "unknown service \(name.visible)")
             if problems.last != problem { problems.append(problem) }
         }
     }

@@ -159,6 +159,8 @@ public enum ServiceNotice: Equatable, Sendable {
     case pinged
     /// It has found that something is wrong with itself, and wants to be ended as if it had not pinged.
     case troubled
+    /// Its failures so far are to be forgotten.
+    case forgiven
     /// From now on it pings at least so often, in nanoseconds.
     case watchdogPeriod(UInt64)
     /// It needs so many nanoseconds more for what it is doing.

@@ -152,6 +152,14 @@ public struct ServiceDefinition: Equatable, Sendable {
     /// What a bundle stands for.
     public var contents: [ByteString] = []
 
+    // Its pipeline.
+    /// The service that reads what it writes.
+    public var consumer: ByteString?
+    /// The services whose output it reads.
+    public var producers: [ByteString] = []
+    /// The name by which others mean the whole pipeline that ends with it.
+    public var pipelineName: ByteString?
+
     // When it is ready.
     /// How it is known that it is ready.
     public var readiness = Readiness.start

@@ -123,6 +123,9 @@ extension ServiceMachine {
         case .troubled:
             pingTime = now
             return noteTime(definition, at: now)
+        case .forgiven:
+            history = RestartHistory()
+            return []
         case .extended(let time):
             let end = now + min(time, StopPlan.longest)
             if let kill = killTime { killTime = max(kill, end) }

@@ -74,6 +74,8 @@ struct ServiceMachine: Equatable {
         case pinged
         /// It wants to be ended as if it did not.
         case troubled
+        /// Its failures so far are to be forgotten.
+        case forgiven
         /// It asks for more time for what it is doing, in nanoseconds from now.
         case extended(UInt64)
         /// Another process goes on in its place.

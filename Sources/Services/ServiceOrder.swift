@@ -69,7 +69,8 @@ struct ServiceOrder: Equatable {
         // Nobody waits for those that end, but what they use may not end before.
         for id in nameless {
             guard let definition = definitions[id] else { continue }
-            for name in definition.needs + definition.wants + definition.after {
+            let consumers = definition.consumer.map { [$0] } ?? []
+            for name in definition.needs + definition.wants + definition.after + consumers {
                 for first in graph.services(named: name) {
                     if let first = ids[first] { followers[first, default: []].append(id) }
                 }
@@ -124,6 +125,7 @@ struct ServiceOrder: Equatable {
 extension ServiceDefinition {
     /// Whether it says anything about others.
     var hasOrder: Bool {
-        kind == .bundle || !needs.isEmpty || !wants.isEmpty || !after.isEmpty || !before.isEmpty
+        kind == .bundle || isInPipeline || !needs.isEmpty || !wants.isEmpty || !after.isEmpty
+            || !before.isEmpty
     }
 }

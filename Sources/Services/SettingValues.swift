@@ -46,7 +46,8 @@ extension Settings.Line {
         case .startOnConnection:
             try expect(0, "nothing")
             definition.startsOnConnection = true
-        case .fdStore: definition.storeLimit = UInt32(try number(try one("a number"), 0...1024))
+        case .fdStore:
+            definition.storeLimit = UInt32(try number(try one("a number"), 0...Settings.mostStored))
         }
     }
 

@@ -27,7 +27,9 @@ public struct Settings: Equatable, Sendable {
     static let mostProblems = 100
 
     /// What a service is given is bounded.
-    static let mostSockets = 64
+    public static let mostSockets = 64
+    /// So is what it may leave.
+    public static let mostStored = 1024
 
     private(set) var lines: [Line] = []
     private var mistakes: [Problem] = []

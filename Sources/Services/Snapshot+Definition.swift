@@ -7,9 +7,10 @@ extension ServiceDefinition {
         writer.write(kind.rawValue)
         writer.write(programs.rawValue)
         writer.write(dialect.rawValue)
-        for names in [needs, wants, after, before, contents] {
+        for names in [needs, wants, after, before, contents, producers] {
             writer.write(names) { $0.write($1) }
         }
+        for name in [consumer, pipelineName] { writer.write(name) { $0.write($1) } }
         readiness.write(to: &writer)
         writer.write(ifLate.rawValue)
         writer.write(restart.rawValue)
@@ -46,6 +47,9 @@ extension ServiceDefinition {
         after = try reader.texts()
         before = try reader.texts()
         contents = try reader.texts()
+        producers = try reader.texts()
+        consumer = try reader.optional { (reader) throws(SnapshotError) in try reader.text() }
+        pipelineName = try reader.optional { (reader) throws(SnapshotError) in try reader.text() }
         readiness = try Readiness(from: &reader)
         ifLate = try reader.word()
         restart = try reader.word()

@@ -221,6 +221,7 @@ extension ServiceNotice {
         case .status(let text):
             writer.write(UInt8(7))
             writer.write(text)
+        case .forgiven: writer.write(UInt8(8))
         }
     }
 
@@ -234,6 +235,7 @@ extension ServiceNotice {
         case 5: self = .extended(try reader.number())
         case 6: self = .mainProcess(try reader.process())
         case 7: self = .status(try reader.text())
+        case 8: self = .forgiven
         default: throw .damaged
         }
     }

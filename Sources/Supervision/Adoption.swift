@@ -49,6 +49,7 @@ struct HeldFacts {
     private(set) var outputs: [HeldFact?] = []
     private(set) var pipes: [HeldFact?] = []
     private(set) var outputLogger: HeldFact?
+    private(set) var pipelines: [ByteString: HeldFact] = [:]
     private(set) var scanControl: HeldFact?
     private(set) var environment: Environment?
 
@@ -62,15 +63,27 @@ struct HeldFacts {
             try HeldFacts.set(&services, id.index, nil)
             try HeldFacts.set(&extras, id.index, nil)
             try HeldFacts.set(&outputs, id.index, nil)
+            leavePipelines(id)
         case .pipe(let pair, _, _): try HeldFacts.set(&pipes, pair.index, fact)
         case .extras(let id, _): try HeldFacts.set(&extras, id.index, fact)
         case .output(let id, _): try HeldFacts.set(&outputs, id.index, fact)
         case .outputLogger: outputLogger = fact
+        case .pipeline(let name, _, _, _): pipelines[name] = fact
         case .scanControl: scanControl = fact
         case .environment(let entries): environment = Environment(entries)
         }
         while extras.count < services.count { extras.append(nil) }
         while outputs.count < services.count { outputs.append(nil) }
+    }
+
+    private mutating func leavePipelines(_ id: ServiceID) {
+        for case .pipeline(let name, let reader, let writer, let users) in Array(pipelines.values)
+        where users.contains(id) {
+            let rest = users.filter { $0 != id }
+            pipelines[name] =
+                rest.isEmpty
+                ? nil : .pipeline(name, reader: reader, writer: writer, users: rest)
+        }
     }
 
     private static func set(_ list: inout [HeldFact?], _ index: Int, _ fact: HeldFact?)

@@ -10,10 +10,13 @@ final class HeldDescriptors {
     private final class Held {
         let descriptor: Descriptor
         let name: ByteString
+        /// Whether it is of no use once its other end is gone.
+        let isPolled: Bool
 
-        init(_ descriptor: consuming Descriptor, _ name: ByteString) {
+        init(_ descriptor: consuming Descriptor, _ name: ByteString, isPolled: Bool = false) {
             self.descriptor = descriptor
             self.name = name
+            self.isPolled = isPolled
         }
     }
 
@@ -23,6 +26,8 @@ final class HeldDescriptors {
 
     /// The first number that a service finds them at.
     static let first = 3
+    /// The number after the last that a service can find one at: what `settings` allows of both.
+    static let most = first + Settings.mostSockets + Settings.mostStored
 
     /// Takes over a socket that another image of this process opened.
     func adopt(_ socket: consuming Descriptor, _ definition: ServiceDefinition.Socket) {
@@ -31,8 +36,8 @@ final class HeldDescriptors {
     }
 
     /// Takes over what was left with another image of this process.
-    func adopt(stored descriptor: consuming Descriptor, _ name: ByteString) {
-        stored.append(Held(descriptor, name))
+    func adopt(stored descriptor: consuming Descriptor, _ name: ByteString, isPolled: Bool) {
+        stored.append(Held(descriptor, name, isPolled: isPolled))
     }
 
     /// Which socket is what.
@@ -41,8 +46,8 @@ final class HeldDescriptors {
     }
 
     /// What was left, under which name.
-    var storedFacts: [(number: Int32, name: ByteString)] {
-        stored.map { ($0.descriptor.number, $0.name) }
+    var storedFacts: [(number: Int32, name: ByteString, isPolled: Bool)] {
+        stored.map { ($0.descriptor.number, $0.name, $0.isPolled) }
     }
 
     /// Opens the sockets of a definition; those that are open already stay open, so that no connection is lost.
@@ -89,10 +94,23 @@ final class HeldDescriptors {
         ByteString((sockets + stored).map { $0.name.isEmpty ? "unknown" : $0.name }, joinedBy: ":")
     }
 
-    /// Keeps a descriptor; one too many is closed.
-    func store(_ descriptor: consuming Descriptor, _ name: ByteString, limit: UInt32) {
-        guard stored.count < Int(min(limit, 32)) else { return }
-        stored.append(Held(descriptor, name))
+    /// Keeps a descriptor; one too many is closed. One that is polled is kept no longer than its other end is there.
+    func store(
+        _ descriptor: consuming Descriptor, _ name: ByteString, isPolled: Bool, limit: UInt32
+    ) {
+        if stored.count >= Int(limit) { removeUseless() }
+        guard stored.count < Int(limit) else { return }
+        stored.append(Held(descriptor, name, isPolled: isPolled))
+    }
+
+    /// Closes what was left and has lost its other end since. Nobody misses it before somebody is given the rest.
+    func removeUseless() {
+        let polled = stored.filter { $0.isPolled }
+        if polled.isEmpty { return }
+        var awaited = polled.map { Awaited($0.descriptor.number, []) }
+        do throws(SystemError) { try poll(&awaited, milliseconds: 0) } catch { return }
+        let useless = awaited.filter { $0.hasHungUp }.map { $0.descriptor }
+        stored.removeAll { $0.isPolled && useless.contains($0.descriptor.number) }
     }
 
     /// Closes what was left under a name.

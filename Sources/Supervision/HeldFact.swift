@@ -12,6 +12,8 @@ enum HeldFact: Equatable {
     case closed(ServiceID)
     /// The pipe to a logger.
     case pipe(PairID, reader: Int32, writer: Int32)
+    /// The pipe of a pipeline, by the name of the service that reads, and who uses it.
+    case pipeline(ByteString, reader: Int32, writer: Int32, users: [ServiceID])
     /// What a service has besides.
     indirect case extras(ServiceID, ExtraNumbers)
     /// The pipes of a service to the process that puts names before lines.
@@ -50,7 +52,7 @@ enum HeldFact: Equatable {
         /// The sockets that it listens on.
         var sockets: [(number: Int32, ServiceDefinition.Socket)] = []
         /// What it left with the supervisor.
-        var stored: [(number: Int32, name: ByteString)] = []
+        var stored: [(number: Int32, name: ByteString, isPolled: Bool)] = []
 
         static func == (left: ExtraNumbers, right: ExtraNumbers) -> Bool {
             left.reader == right.reader && left.socket == right.socket
@@ -66,7 +68,8 @@ enum HeldFact: Equatable {
         case .service(_, _, _, let numbers, _):
             [numbers.place, numbers.supervise, numbers.lock, numbers.control, numbers.ok]
         case .closed, .environment: []
-        case .pipe(_, let reader, let writer): [reader, writer]
+        case .pipe(_, let reader, let writer), .pipeline(_, let reader, let writer, _):
+            [reader, writer]
         case .extras(_, let extras):
             [extras.reader, extras.socket] + extras.sockets.map { $0.number }
                 + extras.stored.map { $0.number }
@@ -118,6 +121,11 @@ extension HeldFact {
             writer.write(UInt8(6))
             writer.write(UInt32(id.index))
             for number in numbers { writer.write(number) }
+        case .pipeline(let name, _, _, let users):
+            writer.write(UInt8(8))
+            writer.write(name)
+            for number in numbers { writer.write(number) }
+            writer.write(users) { $0.write(UInt32($1.index)) }
         case .outputLogger(let pid, let socket):
             writer.write(UInt8(7))
             writer.write(pid)
@@ -163,6 +171,11 @@ extension HeldFact {
             let pid: Int32 = try reader.number()
             guard pid >= 0 else { throw .damaged }
             self = .outputLogger(pid, socket: try reader.descriptor())
+        case 8:
+            self = .pipeline(
+                try reader.text(), reader: try reader.descriptor(),
+                writer: try reader.descriptor(),
+                users: try reader.list { (reader) throws(SnapshotError) in try reader.service() })
         default: throw .damaged
         }
         guard reader.isAtEnd else { throw .damaged }
@@ -183,6 +196,7 @@ extension HeldFact.ExtraNumbers {
         writer.write(stored) {
             $0.write($1.number)
             $0.write($1.name)
+            $0.write($1.isPolled)
         }
     }
 
@@ -202,7 +216,7 @@ extension HeldFact.ExtraNumbers {
             )
         }
         stored = try source.list { (source) throws(SnapshotError) in
-            (try source.descriptor(), try source.text())
+            (try source.descriptor(), try source.text(), isPolled: try source.flag())
         }
     }
 }

@@ -10,6 +10,7 @@ extension Performer {
         self.carryover = carryover
         starters.carryover = carryover
         output?.carryover = carryover
+        pipelines.carryover = carryover
     }
 
     /// All that is held.
@@ -28,6 +29,7 @@ extension Performer {
                     PairID(index), reader: pipe.readerNumber ?? -1,
                     writer: pipe.writerNumber ?? -1))
         }
+        facts += pipelines.facts
         if let output { facts.append(output.fact) }
         if let fact = scan?.fact { facts.append(fact) }
         if !isInherited {
@@ -78,6 +80,11 @@ extension Performer {
             guard case .pipe(let pair, let reader, let writer) = fact else { continue }
             pipes[pair.index] = LogPipe(
                 adopting: try end(reader, carried), writer: try end(writer, carried))
+        }
+        for case .pipeline(let name, let reader, let writer, let users) in facts.pipelines.values {
+            let pipe = LogPipe(
+                adopting: try end(reader, carried), writer: try end(writer, carried))
+            pipelines.adopt(name, pipe, users: users)
         }
         if case .outputLogger(let pid, let socket) = facts.outputLogger {
             output?.adopt(pid, socket: carried.take(socket, where: { $0.isSocket }))

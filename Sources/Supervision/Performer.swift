@@ -17,6 +17,7 @@ final class Performer {
     let scan: ScanDirectory?
     var services: [OpenService?] = []
     var pipes: [LogPipe?] = []
+    let pipelines = Pipelines()
     /// Where what is held is written down.
     var carryover: Carryover?
     /// Finds out whether services are ready that do not tell it themselves.
@@ -72,6 +73,7 @@ final class Performer {
             prober.end(id)
             carryover?.write(.closed(id))
             services[id.index] = nil
+            pipelines.leave(id)
         case .start(let id, let standing, let launch, let checks):
             return start(id, standing, launch, checks: checks)
         case .accompany(let id, let standing, let companion, let definition):
@@ -170,7 +172,7 @@ final class Performer {
         while pipes.count <= pair.index { pipes.append(nil) }
         do throws(SystemError) {
             let pipe = try LogPipe()
-            if max(pipe.writerNumber ?? 0, pipe.readerNumber ?? 0) >= descriptorReserve {
+            if !hasRoom(for: max(pipe.writerNumber ?? 0, pipe.readerNumber ?? 0)) {
                 throw SystemError("pipe2", .tooManyDescriptors)
             }
             pipes[pair.index] = pipe
@@ -213,9 +215,12 @@ final class Performer {
         )
     }
 
-    /// Throws unless a descriptor of that number leaves the supervisor enough.
+    /// Whether a descriptor of that number leaves the supervisor enough.
+    func hasRoom(for number: Int32) -> Bool { number < descriptorReserve }
+
+    /// Throws where it does not.
     private func checkRoom(_ number: Int32, _ name: ByteString) throws(Failure) {
-        if number < descriptorReserve { return }
+        if hasRoom(for: number) { return }
         throw Failure("unable to start \(name): running too many services", .tooManyDescriptors)
     }
 
@@ -246,6 +251,9 @@ final class Performer {
         }
         var special: PreparedProgram?
         var setup = setup(id, standing, launch)
+        do throws(SystemError) { try join(id, launch.pipeline, &setup) } catch {
+            return .notPrepared(id, Complaint("unable to create pipe", error))
+        }
         if !launch.isPlain || service(id)?.extras != nil, let service = service(id) {
             do throws(Failure) {
                 special = try service.prepare(launch, configuration.environment, &setup)
@@ -336,6 +344,19 @@ final class Performer {
             output.redirect(&setup.descriptors, of: service, id)
         }
         return setup
+    }
+
+    /// Gives a service its ends of a pipeline.
+    private func join(_ id: ServiceID, _ ends: PipelineEnds, _ setup: inout ChildSetup)
+        throws(SystemError)
+    {
+        if ends == PipelineEnds() { return }
+        let (input, output) = try pipelines.join(id, ends)
+        if !hasRoom(for: max(input ?? 0, output ?? 0)) {
+            throw SystemError("pipe2", .tooManyDescriptors)
+        }
+        if let input { setup.descriptors[0] = input }
+        if let output { setup.descriptors[1] = output }
     }
 
     /// A service's process is a child not yet reaped, so its id cannot be another's.

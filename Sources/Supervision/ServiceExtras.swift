@@ -45,9 +45,9 @@ extension ServiceExtras {
                 held.adopt(socket, definition)
             }
         }
-        for (number, name) in numbers.stored {
+        for (number, name, isPolled) in numbers.stored {
             if let descriptor = carried.take(number, where: { _ in true }) {
-                held.adopt(stored: descriptor, name)
+                held.adopt(stored: descriptor, name, isPolled: isPolled)
             }
         }
     }
@@ -68,6 +68,7 @@ extension ServiceExtras {
         do throws(SystemError) { try held.open(launch.definition?.sockets ?? []) } catch {
             throw error.explained("unable to listen on \(error.subject) for \(name)")
         }
+        held.removeUseless()
         let count = held.numbers.count
         if count > 0 {
             // The process puts its own id there.

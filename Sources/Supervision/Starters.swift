@@ -10,7 +10,7 @@ final class Starters {
     /// What they have to know besides: three descriptors.
     private static let room = 64
     /// What those have to know that are told more: as many descriptors as can be named.
-    private static let largeRoom = 128 * 4
+    private static let largeRoom = HeldDescriptors.most * 4
 
     private let run: ProgramStarter
     private let command: ProgramStarter?

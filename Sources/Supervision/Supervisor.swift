@@ -72,6 +72,8 @@ public final class Supervisor {
     private var isWatchMuted = false
     /// Processes that services named as their main ones, but that are still somebody else's children.
     private var heirs: [ServiceID: ProcessID] = [:]
+    /// Whether it has asked to be the reaper of orphans.
+    private var isReaper = false
     private var end: End?
     /// True at first: what this process was before an exec may have left children behind.
     private var mayHaveDead = true
@@ -535,6 +537,15 @@ extension Supervisor {
         take(.said(id, .mainProcess(heir)))
     }
 
+    /// From now on, what a service leaves behind becomes a child of this process, which alone can see its end.
+    private func becomeReaper() {
+        if isReaper { return }
+        isReaper = true
+        do throws(SystemError) { try CurrentProcess.becomeSubreaper() } catch {
+            messages.warning("unable to become a child subreaper", error.errno)
+        }
+    }
+
     /// Keeps the descriptors that a service leaves for its next start.
     private func keep(
         _ descriptors: inout ReceivedDescriptors, _ message: NotifyMessage, _ id: ServiceID,
@@ -544,7 +555,10 @@ extension Supervisor {
         if message.removesDescriptors { held.remove(name) }
         guard message.storesDescriptors else { return }
         while let descriptor = descriptors.takeFirst() {
-            held.store(descriptor, name, limit: conductor.storeLimit(of: id))
+            guard performer.hasRoom(for: descriptor.number) else { return }
+            held.store(
+                descriptor, name, isPolled: message.pollsDescriptors,
+                limit: conductor.storeLimit(of: id))
         }
     }
 
@@ -562,6 +576,7 @@ extension Supervisor {
         if let pid = message.mainPID, ProcessTable.isDescendant(pid, of: conductor.process(of: id))
         {
             heirs[id] = pid
+            becomeReaper()
         }
         if let period = message.watchdogInterval {
             events.append(.said(id, .watchdogPeriod(period)))
@@ -570,6 +585,7 @@ extension Supervisor {
         if message.isReloading { events.append(.said(id, .reloading)) }
         if message.isReady { events.append(.ready(id)) }
         if message.isStopping { events.append(.said(id, .stopping)) }
+        if message.resetsRestarts { events.append(.said(id, .forgiven)) }
         switch message.watchdog {
         case .ping: events.append(.said(id, .pinged))
         case .trigger: events.append(.said(id, .troubled))

@@ -62,6 +62,17 @@ class TestWords:
             wait_for(lambda: supervised(service) and details(service).state == "stopping", "stopping")
             assert not details(service).ready
 
+    def test_forgiveness(self, service):
+        """RESTART_RESET: its restarts up to now do not count."""
+        lay(service, SEND % """
+open("out", "a").write("run\\n"); send("READY=1")
+if len(open("out").readlines()) == 4: send("RESTART_RESET=1")
+time.sleep(0.2); os._exit(1)""", settings="ready notify\nrestart-delay 50ms\nrestart-limit 4 in 1h\n")
+        with supervise(service):
+            wait_for(lambda: supervised(service) and details(service).state == "failed", "the end", 20)
+        # Four restarts are allowed, and three had been.
+        assert len(lines(service / "out")) == 3 + 5
+
     def test_reloading(self, service):
         lay(service, SEND % """
 send("READY=1"); time.sleep(0.2)
@@ -117,13 +128,16 @@ send("READY=1"); stay()""", settings="ready notify\n")
 
 
 class TestMainProcess:
-    @pytest.mark.skipif(os.geteuid() != 0, reason="needs a pid namespace")
-    def test_a_daemon_hands_over_to_its_heir(self, service):
-        """Under process 1, whose child the heir becomes."""
+    @pytest.mark.parametrize("program", ["init", "svscan", "supervise"])
+    def test_a_daemon_hands_over_to_its_heir(self, service, program):
+        """The heir becomes a child of process 1, or of a supervisor that asks for it."""
+        if program == "init" and os.geteuid() != 0:
+            pytest.skip("needs a pid namespace")
         lay(service, """echo run >> out
 sh -c 'echo $$ > heir; exec sleep 1000' & while ! test -s heir; do sleep 0.02; done
 systemd-notify --ready MAINPID=$(cat heir); touch told""", settings="ready notify\n")
-        with pid_namespace(BIN / "init", "-s", service.parent):
+        with pid_namespace(BIN / "init", "-s", service.parent) if program == "init" else \
+                supervisor(BIN / program, service if program == "supervise" else service.parent):
             wait_for(lambda: (service / "told").exists(), "the message")
             heir = int(lines(service / "heir")[0])
             wait_for(lambda: details(service).pid == heir, "the heir")
@@ -133,7 +147,7 @@ systemd-notify --ready MAINPID=$(cat heir); touch told""", settings="ready notif
             wait_for(lambda: lines(service / "out") == ["run", "run"], "a restart after the end of the heir")
 
     def test_one_that_its_parent_reaps_is_not_lost(self, service):
-        """svscan cannot wait for it, so that the process that was started is still the main one."""
+        """Nobody but its parent can wait for it, so that the process that was started is still the main one."""
         lay(service, "echo run >> out; sleep 0.5 & systemd-notify --ready MAINPID=$!; wait; touch over; "
             "exec sleep 1000", settings="ready notify\n")
         with supervise(service):

@@ -371,7 +371,32 @@ time.sleep(1000)""", settings="fd-store 3\n")
             wait_for(lambda: lines(service / "given") == ["0 -", "0 -"], "the second")
             assert len(os.listdir(f"/proc/{process.pid}/fd")) <= before
 
-    @pytest.mark.parametrize("count", [32, 60, 200])
+    def test_what_has_lost_its_other_end_is_not_kept(self, service):
+        lay(service, self.STORE % """
+if not given:
+    for name in "polled", "kept": globals()[name] = os.pipe()
+    send("FDSTORE=1\\nFDNAME=polled", polled[0])
+    send("FDSTORE=1\\nFDNAME=kept\\nFDPOLL=0", kept[0])
+    send("FDSTORE=1\\nFDNAME=file", os.open("run", os.O_RDONLY))
+    os.write(kept[1], b"rest"); os._exit(1)
+open("content", "w").write(os.read(3, 100).decode())
+time.sleep(1000)""", settings="fd-store 4\n")
+        with supervise(service):
+            wait_for(lambda: lines(service / "content") == ["rest"], "the second start")
+        assert lines(service / "given") == ["0 -", "2 kept:file"]
+
+    def test_the_useless_make_room(self, service):
+        lay(service, self.STORE % """
+if not given:
+    for number in range(50):
+        pipe = os.pipe(); os.close(pipe[1]); send("FDSTORE=1\\nFDNAME=x", pipe[0]); os.close(pipe[0])
+    send("FDSTORE=1\\nFDNAME=last", os.open("run", os.O_RDONLY)); os._exit(1)
+time.sleep(1000)""", settings="fd-store 3\n")
+        with supervise(service):
+            wait_for(lambda: len(lines(service / "given")) == 2, "the second start")
+        assert lines(service / "given") == ["0 -", "1 last"]
+
+    @pytest.mark.parametrize("count", [32, 60, 200, 1100])
     def test_many_do_not_keep_it_from_starting(self, service, count):
         lay(service, self.STORE % f"""
 if given == 30:
@@ -385,7 +410,7 @@ time.sleep(1000)""", settings="fd-store 1024\n" + "".join(
             svc("-t", service)
             wait_up(service, pid)
             wait_for(lambda: len(lines(service / "given")) == 2, "the second", 5)
-        assert int(lines(service / "given")[1].split()[0]) > 30
+        assert int(lines(service / "given")[1].split()[0]) == 30 + min(count, 1024)
 
 
 class TestEnvironment:

@@ -124,6 +124,41 @@ def test_a_whole_tree(image):
     assert not list(image.etc.rglob("supervise"))
 
 
+def test_attributes_are_fixed_first(image):
+    tree = image.place / "tree"
+    write(tree / "deep/er/file", "x")
+    write(tree / "plain", "x")
+    write(tree / ".hidden", "x")
+    (tree / "deep/link").symlink_to("/etc/passwd")
+    other = image.place / "other"
+    write(other / "inside", "x")
+    image.put("fix-attrs.d/10-tree", f"# who may read what\n{tree} true nobody 0640 0750\n"
+              f"{image.place}/oth?? false nosuch,12:34 0600 0711\n\n{image.place}/gone true root 0600 0700\n")
+    image.put("cont-init.d/x", f"#!/bin/sh\nstat -c '%n %U:%G %a' {tree} {tree}/deep/er {tree}/deep/er/file {tree}/plain "
+              f"{tree}/.hidden {other} {other}/inside >> \"$ORDER\"; stat -c %a /etc/passwd >> \"$ORDER\"\n")
+    before = oct((image.etc / "passwd").stat().st_mode)[-3:]
+    with image.run("true") as (process, _):
+        assert process.wait(20) == 0
+    found = [line.removeprefix(str(image.place)) for line in image.steps()]
+    assert found == ["/tree nobody:nogroup 750", "/tree/deep/er nobody:nogroup 750",
+                     "/tree/deep/er/file nobody:nogroup 640", "/tree/plain nobody:nogroup 640",
+                     *found[4:7], before]
+    assert found[4].startswith("/tree/.hidden root:root") and found[6].startswith("/other/inside root:root")
+    assert found[5].split()[0] == "/other" and found[5].endswith(" 711") and (other.stat().st_uid, other.stat().st_gid) == (12, 34)
+    assert "fix-attrs: info: applying /etc/fix-attrs.d/10-tree" in image.errors()
+
+
+def test_attributes_that_cannot_be_fixed(image):
+    image.put("fix-attrs.d/x", f"{image.place}/gone true root 0600 0700\n")
+    image.put("cont-init.d/x", f"#!/bin/sh\n{note('made')}\n")
+    with image.run("sh", "-c", note("command")) as (process, _):
+        assert process.wait(20) == 0
+    assert image.steps() == ["made", "command"]
+    with image.run("sh", "-c", note("never"), S6_BEHAVIOUR_IF_STAGE2_FAILS="2") as (process, _):
+        assert process.wait(20) == 1
+    assert image.steps() == ["made", "command"]
+
+
 def test_nothing_is_made_where_there_is_no_tree(image):
     with image.run("sh", "-c", "ls -A /run") as (process, _):
         assert process.wait(20) == 0

@@ -120,6 +120,24 @@ def test_a_link_to_a_place_made_for_it(public, is_his_link):
 
 
 @root_only
+def test_a_link_to_where_nothing_is(public):
+    """Debian's services: supervise leads to a place in /run, which is empty after each boot."""
+    path = lay(public / "s")
+    (path / "supervise").symlink_to(public / "run/runit/supervise/s")
+    with supervisor(BIN / "supervise", path):
+        wait_up(path)
+    assert [oct((public / place).stat().st_mode & 0o777) for place in (
+        "run", "run/runit", "run/runit/supervise", "run/runit/supervise/s")] == ["0o755"] * 3 + ["0o700"]
+    his = lay(public / "t")
+    (his / "supervise").symlink_to(public / "his/deep/place")
+    give(his / "supervise")
+    with supervisor(BIN / "supervise", his) as process:
+        assert process.wait(10) == 111
+        assert process.stderr.read().endswith(b": link made by another user\n")
+    assert not (public / "his").exists()
+
+
+@root_only
 def test_a_user_who_was_given_the_fifos_may_use_svc(public):
     path = lay(public / "s")
     with supervisor(BIN / "supervise", path):

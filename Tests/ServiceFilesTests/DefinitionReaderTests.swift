@@ -235,7 +235,7 @@ private func asS6(_ change: (inout ServiceDefinition) -> Void) -> ServiceDefinit
             ])
     }
 
-    @Test("s6-rc's files count beside a type only; pipelines are told of")
+    @Test("s6-rc's files count beside a type only; and those of pipelines")
     func noType() throws {
         let scratch = try Scratch()
         try scratch.put("contents", "what is here")
@@ -254,13 +254,28 @@ private func asS6(_ change: (inout ServiceDefinition) -> Void) -> ServiceDefinit
             ])
         #expect(try scratch.read().definition == .plain)
         try scratch.put("type", "longrun")
-        try scratch.put("producer-for", "web-log")
-        let reader = try scratch.read()
-        #expect(reader.definition.needs == ["db", "web-log"])
+        try scratch.put("producer-for", "# who reads\nweb-log\n")
+        try scratch.put("consumer-for", "a\nb\n")
+        try scratch.put("pipeline-name", "all\n")
+        var reader = try scratch.read()
+        #expect(reader.definition.needs == ["db"] && reader.definition.consumer == "web-log")
+        #expect(reader.definition.producers == ["a", "b"])
+        #expect(reader.definition.pipelineName == "all" && reader.problems == [])
+        let problem = DependencyGraph(["web": reader.definition, "db": .plain]).problems.first
+        #expect(problem.map { reader.source(of: $0) }?.file == "web/producer-for")
+        #expect(problem.map { reader.source(of: $0) }?.line == 2)
+        try scratch.makeDirectory("log")
+        try scratch.put("producer-for", "x\ny\n")
+        reader = try scratch.read()
+        #expect(reader.definition.consumer == "x")
         #expect(
             text(reader.problems) == [
-                "web/producer-for: no pipe is made: put the reader into log/"
+                "web/producer-for: more than one reader",
+                "web/producer-for: no effect: what it writes goes to log/",
             ])
+        // It says nothing of a one-shot.
+        try scratch.put("type", "oneshot")
+        #expect(try scratch.read().definition.consumer == nil)
     }
 
     @Test("settings goes before what other files say")

@@ -248,6 +248,27 @@ import Testing
         #expect(script.take(.died(pid: 201, Death(status: 0))).deeds == [.close(ServiceID(0))])
     }
 
+    @Test("A logger whose service is back without it reads the rest once, and ends")
+    func backWithoutTheLogger() {
+        var script = Script.onePairUp()
+        script.take(.died(pid: 200, Death(status: 9)), at: 500)
+        script.take(.directoryChanged)
+        script.list([("a", 2)])
+        script.take(.died(pid: 100, Death(status: 15)))
+        script.take(.notExamined(b, nil))
+        script.take(.directoryChanged, at: 900)
+        script.take(.timePassed, at: script.deadline)
+        #expect(script.list([("a", 1)]).deeds == [.examine(a, name: "a", Script.file(1))])
+        script.take(.examined(a, log: nil))
+        script.take(.opened(ServiceID(1), isDown: false))
+        script.take(.started(ServiceID(1), pid: 101))
+        script.take(.timePassed, at: 3000)
+        #expect(script.take(.started(ServiceID(0), pid: 201)).deeds == [.closeReader(a)])
+        #expect(
+            script.take(.died(pid: 201, Death(status: 0))).deeds.first == .close(ServiceID(0)))
+        #expect(script.take(.timePassed, at: 9000).deeds == [])
+    }
+
     @Test(
         "A directory that is back before its logger has read the rest is supervised again after that"
     )

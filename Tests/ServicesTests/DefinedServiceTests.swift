@@ -160,6 +160,23 @@ extension [ServiceMachine.Effect] {
         #expect(life.end(256, at: 102).starts == [.run])
     }
 
+    @Test("Restarts before it asked to be forgiven do not count")
+    func forgiveness() {
+        var life = Life {
+            $0.restartLimit = 1
+            $0.limitWindow = 1000 * second
+        }
+        for time in stride(from: 2.0, to: 40, by: 2) {
+            life.start(at: time - 2)
+            #expect(life.take(.forgiven, at: time) == [])
+            #expect(life.end(256, at: time).starts == [.run])
+        }
+        #expect(life.take(.forgiven, at: 40) == [])
+        life.start(at: 40)
+        _ = life.end(256, at: 42)
+        #expect(life.machine.state == .failed)
+    }
+
     @Test("Restarts before the window do not count")
     func window() {
         var life = Life {

@@ -77,8 +77,9 @@ extension World {
         guard let pipe = pipeOfPair[pair.index], pipes[pipe].isReaderOpen else {
             throw BrokenInvariant(description: "closes a reading end that is not open")
         }
+        // One that came back without a logger has nothing to do with the pipe.
         try require(
-            !services.contains { $0?.standing == .main(pair) },
+            !pipes[pipe].isWriterOpen || !services.contains { $0?.standing == .main(pair) },
             "closes the reading end of a service that is there")
         pipes[pipe].isReaderOpen = false
         try noteLoss(pipe, nobodyNeeds(pipe))

@@ -120,13 +120,13 @@ void cl_set_seam(void *seam);
 /* close_range(2), from a number to the last. */
 int cl_close_from(unsigned first);
 
-enum { CL_SPAWN_DESCRIPTORS = 128 }; /* no more can be placed */
 /* What the child has to do before it execs, in this order. -1 means "leave as it is". */
 struct cl_spawn_request {
     const char *const *paths;      /* candidates, tried in order; NULL ends the list */
     char *const *arguments;
     char *const *environment;
-    const int *descriptors;        /* child's descriptor i becomes a copy of descriptors[i] */
+    int *descriptors;              /* child's descriptor i becomes a copy of descriptors[i], which are
+                                      overwritten */
     int descriptor_count;
     int other_source, other_target; /* after those, other_target becomes a copy of other_source, if not -1 */
     int close_from;                /* more than 0: cl_close_from this, which must be known to work;

@@ -16,8 +16,11 @@ extension LoginRecord {
         _ records: [UInt8], at position: Int, _ seconds: Int64, _ microseconds: Int32
     ) -> [UInt8] {
         var record = Array(records[position..<(position + size)])
-        for index in 44..<332 { record[index] = 0 }
-        write(Kind.dead.rawValue, seconds, microseconds, into: &record)
+        let blank = logOut(of: "", at: seconds, microseconds).bytes
+        // Its kind, the user and the host, and the time.
+        for range in [0..<2, 44..<332, 340..<348] {
+            record.replaceSubrange(range, with: blank[range])
+        }
         return record
     }
 
@@ -28,18 +31,5 @@ extension LoginRecord {
         LoginRecord(
             kind: .dead, process: 0, line: line, user: "", host: "", seconds: seconds,
             microseconds: microseconds)
-    }
-
-    private static func write(
-        _ kind: Int16, _ seconds: Int64, _ microseconds: Int32, into record: inout [UInt8]
-    ) {
-        func put(_ value: UInt32, at offset: Int, count: Int) {
-            for index in 0..<count {
-                record[offset + index] = UInt8(truncatingIfNeeded: value >> UInt32(index * 8))
-            }
-        }
-        put(UInt32(kind), at: 0, count: 2)
-        put(UInt32(truncatingIfNeeded: seconds), at: 340, count: 4)
-        put(UInt32(bitPattern: microseconds), at: 344, count: 4)
     }
 }

@@ -6,6 +6,8 @@ import Linux
 enum OverlayFiles {
     /// s6-rc's source directories.
     static let definitions: ByteString = "/etc/s6-overlay/s6-rc.d"
+    /// Who is to own which files, and with which permissions, before anything is run.
+    static let attributes: ByteString = "/etc/fix-attrs.d"
     /// Where newer versions have the bundles of what is to be up.
     static let bundles: ByteString = "/etc/s6-overlay/user-bundles.d"
     /// Services in the way of the older versions.

@@ -7,8 +7,8 @@ import Services
 /// Makes a scan directory of what an image of s6-overlay has: a directory for each service, with links to the files of
 /// its own. So nothing is written to the image, and all that is read is what stands there.
 ///
-/// What s6-overlay brings along itself is there by its name: `base` runs what is in /etc/cont-init.d, and at the stop
-/// what is in /etc/cont-finish.d.
+/// What s6-overlay brings along itself is there by its name: `base` does what /etc/fix-attrs.d asks for and runs what is
+/// in /etc/cont-init.d, and at the stop what is in /etc/cont-finish.d.
 struct OverlayTree {
     private let settings: OverlaySettings
     private let messages: Messages
@@ -119,17 +119,25 @@ struct OverlayTree {
         """
 
     private func makeBase() throws(SystemError) {
-        guard
-            OverlayFiles.isDirectory(OverlayFiles.setUp)
-                || OverlayFiles.isDirectory(OverlayFiles.tearDown)
-        else { return try makeBundle("base", []) }
+        let parts = [OverlayFiles.setUp, OverlayFiles.tearDown, OverlayFiles.attributes]
+        guard parts.contains(where: { OverlayFiles.isDirectory($0) }) else {
+            return try makeBundle("base", [])
+        }
         let place = place("base")
         let consequence: ByteString = settings.stopsOnFailure ? " stop" : ""
         try OverlayFiles.make(place)
         try OverlayFiles.write("\(place)/type", "oneshot\n")
+        var fixing: ByteString = ""
+        if OverlayFiles.isDirectory(OverlayFiles.attributes) {
+            let script: ByteString = "\(place)/fix-attrs"
+            try OverlayFiles.write(script, AttributeScript.text)
+            fixing =
+                "/bin/sh \(script) \(OverlayFiles.attributes) || [ \\\"$2\\\" != stop ] || exit 1; "
+        }
         try OverlayFiles.write(
             "\(place)/up",
-            "/bin/sh -c \"\(OverlayTree.script)\" cont-init \(OverlayFiles.setUp)\(consequence)\n")
+            "/bin/sh -c \"\(fixing)\(OverlayTree.script)\" cont-init \(OverlayFiles.setUp)\(consequence)\n"
+        )
         try OverlayFiles.write(
             "\(place)/down",
             "/bin/sh -c \"\(OverlayTree.script)\" cont-finish \(OverlayFiles.tearDown)\n")

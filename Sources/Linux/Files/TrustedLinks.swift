@@ -7,7 +7,8 @@ import CLinux
 /// `Errno.foreignLink`. The rule holds for every component of the path and for links that links lead to.
 ///
 /// With `makingDirectory`, a last component that does not exist is made as a directory with these
-/// permissions; where a link of root or of this user leads to it, only if `alsoBehindLink`.
+/// permissions; where a link of root or of this user leads to it, only if `alsoBehindLink`, and then with what is
+/// missing above it.
 public func openTrusted(
     _ path: ByteString, _ mode: OpenMode, in directory: Directory = .current,
     makingDirectory permissions: UInt32? = nil, alsoBehindLink: Bool = false
@@ -77,19 +78,19 @@ private struct TrustedWalk: ~Copyable {
     }
 
     private func openComponent(_ name: ByteString) throws(SystemError) -> Descriptor {
-        if !rest.isEmpty { return try openFile(name, OpenMode.place.notFollowing, in: directory) }
-        do throws(SystemError) {
-            return try openFile(name, mode.notFollowing, in: directory)
-        } catch {
-            let isMade = permissions != nil && (makesBehindLink || !isBehindLink)
+        let isLast = rest.isEmpty
+        let mode = (isLast ? self.mode : .place).notFollowing
+        do throws(SystemError) { return try openFile(name, mode, in: directory) } catch {
+            let isMade = permissions != nil && (isBehindLink ? makesBehindLink : isLast)
             if !isMade || error.errno != .noEntry { throw error }
         }
         // What this user makes would not belong to whoever made the link.
         if stranger != nil { throw SystemError("mkdir", .foreignLink) }
         do throws(SystemError) {
-            try makeDirectory(name, permissions: permissions ?? 0, in: directory)
+            try makeDirectory(
+                name, permissions: isLast ? permissions ?? 0 : 0o755, in: directory)
         } catch { if error.errno != .exists { throw error } }
-        return try openFile(name, mode.notFollowing, in: directory)
+        return try openFile(name, mode, in: directory)
     }
 
     /// Goes where the link `name` leads: returns what one of procfs names, which is no path, and else

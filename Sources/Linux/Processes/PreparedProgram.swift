@@ -33,7 +33,8 @@ public struct PreparedProgram {
     public func start(edits: [UInt8], setup: ChildSetup, announcement: [UInt8])
         throws(SystemError) -> StartResult
     {
-        try setup.descriptors.withUnsafeBufferPointer {
+        var numbers = setup.descriptors
+        return try numbers.withUnsafeMutableBufferPointer {
             (descriptors) throws(SystemError) -> StartResult in
             var request = spawnRequest(setup, descriptors)
             request.paths = invocation.candidates.constantPointer
@@ -130,7 +131,7 @@ public enum StartResult {
 /// Starts a child that does not become another program: it writes `announcement` as the children of
 /// `PreparedProgram` do and ends with `exitCode`. Throws when there is no child.
 public func startEnding(exitCode: Int32, announcement: [UInt8]) throws(SystemError) -> StartResult {
-    var request = spawnRequest(ChildSetup(), UnsafeBufferPointer(start: nil, count: 0))
+    var request = spawnRequest(ChildSetup(), UnsafeMutableBufferPointer(start: nil, count: 0))
     request.exit_code = exitCode
     return try spawnAnnouncing(&request, announcement)
 }

@@ -24,7 +24,7 @@ public struct ExitStatus: Equatable, Sendable {
 
 /// How a child differs from its parent. Everything not named here is inherited.
 public struct ChildSetup: Sendable {
-    /// The child's descriptor i becomes a copy of `descriptors[i]`; -1 leaves it. At most 128.
+    /// The child's descriptor i becomes a copy of `descriptors[i]`; -1 leaves it.
     public var descriptors: [Int32] = []
     /// One more, at any number: `target` becomes a copy of `source`.
     public var otherDescriptor: (source: Int32, target: Int32) = (-1, -1)
@@ -74,10 +74,11 @@ public func spawn(_ invocation: PreparedInvocation, _ setup: ChildSetup = ChildS
     throws(SpawnError) -> ProcessID
 {
     var failed: ProcessID = 0
+    var numbers = setup.descriptors
     do throws(SystemError) {
         return try Kernel.call("spawn", invocation.program, retry: false) { () -> Int32 in
             invocation.withCVectors { paths, arguments, environment in
-                setup.descriptors.withUnsafeBufferPointer { descriptors in
+                numbers.withUnsafeMutableBufferPointer { descriptors in
                     var request = spawnRequest(setup, descriptors)
                     request.paths = paths
                     request.arguments = arguments
@@ -92,7 +93,7 @@ public func spawn(_ invocation: PreparedInvocation, _ setup: ChildSetup = ChildS
     }
 }
 
-func spawnRequest(_ setup: ChildSetup, _ descriptors: UnsafeBufferPointer<Int32>)
+func spawnRequest(_ setup: ChildSetup, _ descriptors: UnsafeMutableBufferPointer<Int32>)
     -> cl_spawn_request
 {
     var request = cl_spawn_request()

@@ -140,7 +140,7 @@ private struct Slot {
         }
 
         request.pointee = spawnRequest(
-            setup, UnsafeBufferPointer(start: descriptors, count: setup.descriptors.count))
+            setup, UnsafeMutableBufferPointer(start: descriptors, count: setup.descriptors.count))
         request.pointee.paths = program.invocation.candidates.constantPointer
         request.pointee.arguments = UnsafePointer(program.invocation.arguments.pointer)
         request.pointee.environment = UnsafePointer(

@@ -130,22 +130,40 @@ public struct ServiceCheck {
         }
     }
 
-    /// Reads the definitions of all that a service names, and that these name.
+    /// Reads the definitions of all that a service names, and that these name. What is no service's name may be a
+    /// pipeline's, which any service there may have.
     private mutating func findOthers(named first: ServiceDefinition, in parent: ByteString) {
         var open = first.namedServices
+        var mayBePipeline = false
         while let name = open.popLast() {
             if definitions[name] != nil { continue }
-            let path: ByteString = "\(parent)/\(name)"
             do throws(SystemError) {
-                let place = try openFile(path, .place)
-                let reader = DefinitionReader(Directory(place), name: path)
-                if !reader.isOfService { continue }
-                definitions[name] = reader.definition
-                open += reader.definition.namedServices
-            } catch {
-                // It is told to be unknown.
-            }
+                if let definition = try ServiceCheck.definition(of: name, in: parent) {
+                    definitions[name] = definition
+                    open += definition.namedServices
+                }
+            } catch { mayBePipeline = true }
         }
+        if !mayBePipeline { return }
+        do throws(SystemError) {
+            for name in try entries(of: parent)
+            where definitions[name] == nil && !name.hasPrefix(".") {
+                let definition = try ServiceCheck.definition(of: name, in: parent)
+                if definition?.isInPipeline == true { definitions[name] = definition }
+            }
+        } catch {
+            // It is told to be unknown.
+        }
+    }
+
+    /// What a service asks for; nil where the directory is none of a service.
+    private static func definition(of name: ByteString, in parent: ByteString) throws(SystemError)
+        -> ServiceDefinition?
+    {
+        let path: ByteString = "\(parent)/\(name)"
+        let place = try openFile(path, .place)
+        let reader = DefinitionReader(Directory(place), name: path)
+        return reader.isOfService ? reader.definition : nil
     }
 }
 
@@ -160,7 +178,8 @@ extension DefinitionReader {
 extension ServiceDefinition {
     /// The services that it names.
     fileprivate var namedServices: [ByteString] {
-        var names = needs + wants + after + before + contents
+        var names = needs + wants + after + before + contents + producers
+        if let consumer { names.append(consumer) }
         for consequence in [onEnd, onFailure] {
             if case .run(let name) = consequence { names.append(name) }
         }

@@ -13,14 +13,18 @@ extension DefinitionReader {
             definition.contents += list(.contents, "contents") + list(.contentsD, "contents")
         }
         readTimeouts()
-        // s6-rc adds this itself: a reader is there before what writes to it. The pipe itself belongs to `log` here.
-        if contains(.producerFor) {
-            definition.needs += list(.producerFor, "needs")
-            complain(.producerFor, 0, "no pipe is made: put the reader into log/")
+        if definition.kind == .longrun { readPipeline() }
+    }
+
+    private func readPipeline() {
+        let consumers = list(.producerFor, "producer-for", "needs")
+        definition.consumer = consumers.first
+        if consumers.count > 1 { complain(.producerFor, 0, "more than one reader") }
+        if !consumers.isEmpty, hasLogger {
+            complain(.producerFor, 0, "no effect: what it writes goes to log/")
         }
-        if contains(.consumerFor) {
-            complain(.consumerFor, 0, "no pipe is made: put the reader into the writer's log/")
-        }
+        definition.producers = list(.consumerFor, "consumer-for")
+        definition.pipelineName = list(.pipelineName, "pipeline-name").first
     }
 
     /// What kind of thing `type` says it is; nil where there is none, or nothing that s6-rc would take.
@@ -58,15 +62,15 @@ extension DefinitionReader {
         }
     }
 
-    /// The names in a file, one a line, or those of a directory's entries.
-    private func list(_ file: DefinitionFile, _ setting: ByteString) -> [ByteString] {
+    /// The names in a file, one a line, or those of a directory's entries, as values of these settings.
+    private func list(_ file: DefinitionFile, _ settings: ByteString...) -> [ByteString] {
         guard contains(file) else { return [] }
         var names: [ByteString] = []
         if file.isDirectory {
             for name in self.names(in: file) {
                 if Settings.isServiceName(name) {
                     names.append(name)
-                    note(setting, name, "\(file.name)/\(name)", 0)
+                    for setting in settings { note(setting, name, "\(file.name)/\(name)", 0) }
                 } else {
                     complain(file, 0, "\"\(name.visible)\" is no name of a service")
                 }
@@ -85,7 +89,7 @@ extension DefinitionReader {
                 complain(file, number, "\"\(name.visible)\" is no name of a service")
             } else if names.count < DefinitionReader.mostNames {
                 names.append(name)
-                note(setting, name, file.name, number)
+                for setting in settings { note(setting, name, file.name, number) }
             }
         }
         return names

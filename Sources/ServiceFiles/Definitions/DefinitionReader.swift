@@ -167,6 +167,9 @@ public final class DefinitionReader {
         }
     }
 
+    /// Whether there is a logger of its own.
+    var hasLogger: Bool { status(at: "log")?.isDirectory == true }
+
     private func isProgram(_ file: DefinitionFile) -> Bool {
         files.contains(file) && status(of: file)?.isProgram ?? false
     }
