@@ -9,7 +9,7 @@ STATIC = swift build -c release --traits Static --toolset build/toolset.json \
 	--scratch-path .build-static --experimental-lto-mode full --explicit-target-dependency-import-check error
 PYTEST = /usr/bin/python3 -m pytest -q -p no:cacheprovider --import-mode=importlib
 
-.PHONY: all build test lint unit-build unit end-to-end differential image container fuzzer fuzz soak mutants bench demo vm machine install clean
+.PHONY: all build test lint unit-build unit end-to-end differential image container fuzzer fuzz soak mutants bench demo vm machine life install clean
 
 all: build
 
@@ -26,13 +26,15 @@ build/toolset.json: Scripts/make-sysroot Scripts/install-packages
 	Scripts/make-sysroot
 
 # What mostly waits runs beside what mostly computes: the image for the container tests is built in the time that
-# the differential tests leave, and fuzzing takes what the container tests leave, a minute for all formats.
+# the differential tests leave, and fuzzing takes what the container tests leave, a minute for all formats, as does the
+# life of a virtual machine after it.
 test:
 	Scripts/install-packages container
+	Scripts/install-packages vm
 	$(MAKE) -j 2 --output-sync=line build unit-build fuzzer
 	$(MAKE) lint unit end-to-end
 	$(MAKE) -j 2 --output-sync=line differential image
-	$(MAKE) -j 2 --output-sync=line container fuzz SECONDS=15
+	$(MAKE) -j 2 --output-sync=line container fuzz life SECONDS=15
 
 lint: build
 	Scripts/install-packages test
@@ -57,15 +59,23 @@ differential: build
 	Scripts/install-packages test
 	$(PYTEST) -n 4 Tests/Differential
 
-# What the container tests start from, built ahead of them. The idle class leaves the processors to everybody else.
+# What the tests of containers and virtual machines start from, built ahead of them. The idle class leaves the
+# processors to everybody else.
 image: build
 	Scripts/install-packages container
+	Scripts/install-packages vm
 	PYTHONPATH=Tests/Support chrt --idle 0 /usr/bin/python3 -B -c \
 		'import containers; containers.podman_works() is True and containers.build_image()'
+	PYTHONPATH=Tests/Support chrt --idle 0 /usr/bin/python3 -B -c 'import machines; machines.make_image()'
 
 container: build
 	Scripts/install-packages container
 	$(PYTEST) Tests/Container
+
+# One virtual machine from its first boot to its end, of all tests of machines the one that tells most.
+life: build
+	Scripts/install-packages vm
+	$(PYTEST) Tests/VM/test_life.py
 
 machine: build
 	Scripts/install-packages vm

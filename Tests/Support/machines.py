@@ -31,6 +31,7 @@ def image():
 
 
 def make_image():
+    IMAGE.mkdir(parents=True, exist_ok=True)
     if not KEY.exists():
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", KEY], check=True)
     extra = IMAGE / "extra/etc/ssh"
