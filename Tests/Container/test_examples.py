@@ -15,8 +15,8 @@ from apus import BIN, ROOT, wait_for
 
 EXAMPLES = ROOT / "examples"
 IMAGES = {name: f"localhost/apus-example-{name}" for name in ("web-ssh-cron", "postgres", "kubernetes", "scratch")}
-# Everybody may write to it, as to a volume of Kubernetes.
-VOLUMES = ["/run:mode=1777", "/tmp:mode=1777"]
+# What the Deployment has volumes for, which everybody may write to.
+VOLUMES = {"/run", "/tmp"}
 
 
 @pytest.fixture(scope="module", name="images")
@@ -174,11 +174,15 @@ class TestKubernetes:
         return deployment["spec"]["template"]["spec"]
 
     @pytest.mark.parametrize("user", [None, "1000720000:0"], ids=["the image's user", "a user of OpenShift"])
-    def test_it_is_ready_and_stops(self, start, settings, user):
+    def test_it_is_ready_and_stops(self, start, settings, user, tmp_path):
         one = settings["containers"][0]
-        assert {mount["mountPath"] for mount in one["volumeMounts"]} == {entry.partition(":")[0] for entry in VOLUMES}
+        assert {mount["mountPath"] for mount in one["volumeMounts"]} == VOLUMES
         assert one["securityContext"]["readOnlyRootFilesystem"] and one["securityContext"]["capabilities"]["drop"] == ["ALL"]
-        container = start("kubernetes", read_only=True, temporary=VOLUMES, only=[], user=user)
+        volumes = [(tmp_path / path[1:], path) for path in VOLUMES]
+        for here, _ in volumes:
+            here.mkdir()
+            here.chmod(0o777)
+        container = start("kubernetes", read_only=True, volumes=volumes, only=[], user=user)
         for probe in ("startupProbe", "livenessProbe"):
             wait_for(lambda probe=probe: container.run(*one[probe]["exec"]["command"]).returncode == 0, probe, 30)
         page = one["readinessProbe"]["httpGet"]

@@ -199,8 +199,8 @@ class Podman:
         words += [f"--cap-add={one}" for one in capabilities
                   if bounding_set() >> CAPABILITIES[one] & 1]
         if only is not None:
-            words += ["--cap-drop=ALL", *[f"--cap-add={','.join(only)}"] * bool(only),
-                      "--security-opt=no-new-privileges"]
+            words += ["--cap-drop=ALL", "--security-opt=no-new-privileges"]
+            words += [f"--cap-add={','.join(only)}"] * bool(only)
         words += [f"--tmpfs={directory}" for directory in temporary]
         words += ["--security-opt=seccomp=unconfined"] * (not seccomp)
         words += ["--read-only"] * read_only
