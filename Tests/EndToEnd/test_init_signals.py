@@ -180,7 +180,8 @@ class TestTerminal:
         """It stops and continues its own jobs, and has no complaint about the terminal."""
         with on_terminal(
                 "-s", "/nonexistent", "--", "bash", "--norc", "--noprofile", "-i") as (process, leader):
-            os.write(leader, b"PS1=; sleep 1000; echo status $?\n")
+            os.write(leader, b"PS1=; stty noflsh; echo mark''er; sleep 1000; echo status $?\n")
+            read_until(leader, b"marker")
             os.set_blocking(leader, False)
             text = b""
 
