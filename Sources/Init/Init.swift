@@ -112,7 +112,8 @@ public struct Init {
         do throws(SystemError) {
             let end = try supervisor.run()
             let code = overlay?.exitCode(or: end.exitCode) ?? end.exitCode
-            LastWord(end.reason, exitCode: code).leave(supervisor.messages)
+            LastWord(end.reason, isNews: end.isReasonNews, exitCode: code)
+                .leave(supervisor.messages)
             return code
         } catch {
             supervisor.messages.warning(

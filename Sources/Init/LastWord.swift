@@ -17,19 +17,20 @@ struct LastWord {
     static let longest = 4096
 
     private let reason: ByteString
+    private let isNews: Bool
     private let exitCode: Int32
 
-    init(_ reason: ByteString, exitCode: Int32) {
+    init(_ reason: ByteString, isNews: Bool, exitCode: Int32) {
         self.reason = reason
+        self.isNews = isNews
         self.exitCode = exitCode
     }
 
-    /// Tells it, if it is no success; at the highest verbosity, also that.
+    /// Tells it, if nobody has, or at the highest verbosity; and Kubernetes, if it is no success.
     func leave(_ messages: Messages) {
-        if exitCode == 0 { return messages.information(reason) }
         let text: ByteString = "exiting with status \(exitCode): \(reason)"
-        messages.warning(text)
-        LastWord.write(text, messages)
+        if isNews { messages.warning(text) } else { messages.information(text) }
+        if exitCode != 0 { LastWord.write(text, messages) }
     }
 
     /// Writes it for Kubernetes, if that has laid out the file.

@@ -1,3 +1,5 @@
+import Bytes
+
 /// A main command that waits for the services.
 extension Conductor {
     /// Starts it when each of them is up, or will not be, or its time has come.

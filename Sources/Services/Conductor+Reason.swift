@@ -14,6 +14,15 @@ extension Conductor {
         return "everything has been stopped"
     }
 
+    /// Whether that has not been told yet: an essential service's end, and that of a command by a signal by which nobody
+    /// asks a process to end.
+    public var isReasonNews: Bool {
+        if essentialReason != nil { return true }
+        guard let commandCode, !hasKilled else { return false }
+        // ILL, ABRT, BUS, FPE, KILL, SEGV, XCPU, XFSZ, SYS.
+        return [4, 6, 7, 8, 9, 11, 24, 25, 31].contains(commandCode - 128)
+    }
+
     /// The same of a service that takes all others with it.
     func reason(essential id: ServiceID) -> ByteString {
         guard let service = services[id.index] else { return "an essential service has ended" }

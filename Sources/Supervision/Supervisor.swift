@@ -53,6 +53,8 @@ public final class Supervisor {
         public let exitCode: Int32
         /// Why, for people.
         public let reason: ByteString
+        /// Whether that has not been told yet.
+        public let isReasonNews: Bool
     }
 
     private var configuration: Configuration
@@ -252,7 +254,9 @@ public final class Supervisor {
     private func perform(_ action: Action) -> Event? {
         switch action {
         case .end(let ending, let exitCode):
-            end = End(ending: ending, exitCode: exitCode, reason: conductor.reason)
+            end = End(
+                ending: ending, exitCode: exitCode, reason: conductor.reason,
+                isReasonNews: conductor.isReasonNews)
         case .expectChildren: mayHaveDead = true
         case .awaitConnection(let id): return listenForConnections(to: id)
         case .list:

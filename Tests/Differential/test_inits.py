@@ -73,6 +73,45 @@ def test_deaths(case):
     compare(case)
 
 
+def status(place, program, command):
+    """How an init of one of the two sets ends."""
+    return subprocess.run([place / program, "--", "bash", "-c", command], capture_output=True).returncode
+
+
+def death(number):
+    """A command that ends by a signal. bash ignores QUIT, perl FPE."""
+    kill = "exec perl -e 'kill 3, $$; sleep 1'" if number == 3 else f"kill -{number} $$"
+    return f"ulimit -c 0; {kill}"
+
+
+@pytest.mark.parametrize("program", ["tini", "dumb-init", "catatonit"])
+def test_every_exit_code(program):
+    for code in range(256):
+        assert status(BIN, program, f"exit {code}") == status(REFERENCE, program, f"exit {code}"), code
+
+
+@pytest.mark.parametrize("program", ["tini", "dumb-init", "catatonit"])
+def test_every_death(program):
+    """By any signal that ends a process."""
+    for number in sorted(set(range(1, 65)) - {17, 18, 19, 20, 21, 22, 23, 28}):
+        command = death(number)
+        assert status(BIN, program, command) == status(REFERENCE, program, command), number
+
+
+@pytest.mark.parametrize("number", sorted(set(range(1, 65)) - {17, 18, 19, 20, 21, 22, 23, 28}))
+def test_init_tells_a_death_as_tini_does(number):
+    command = death(number)
+    own = subprocess.run([BIN / "init", "-s", "/nonexistent", "--", "bash", "-c", command], capture_output=True)
+    assert own.returncode == status(REFERENCE, "tini", command)
+
+
+def test_init_tells_every_exit_code_as_tini_does():
+    for code in range(256):
+        own = subprocess.run([BIN / "init", "-s", "/nonexistent", "--", "sh", "-c", f"exit {code}"],
+                             capture_output=True)
+        assert own.returncode == status(REFERENCE, "tini", f"exit {code}"), code
+
+
 @identities([
     case(f"-e {values} with {code}", "tini", *[word for value in values.split(",") for word in ("-e", value)], "--",
          "sh", "-c", f"exit {code}")

@@ -300,8 +300,8 @@ class TestWhatAnEngineTakesAway:
     def test_room_for_processes(self, scan):
         """Where there is not even room for the services, init goes on, and starts them when there is."""
         user = ["setpriv", "--reuid=2345", "--regid=2345", "--clear-groups", "--no-new-privs"]
-        with root(scan, user=[*user, "prlimit", "--nproc=1"], read_only=True) as found:
+        with root(scan, user=[*user, "prlimit", "--nproc=1:100"], read_only=True) as found:
             wait_for(lambda: any("unable to fork" in line for line in found.messages()), "a refusal")
-            subprocess.run(["prlimit", f"--pid={found.first}", "--nproc=100"], check=True)
+            assert found.run("prlimit", "--pid=1", "--nproc=100:100", user=user).returncode == 0
             found.wait_up("web", user=user)
             assert stop(found) == 0

@@ -61,14 +61,15 @@ class TestWaiting:
 
 
 class TestExitStatus:
-    @pytest.mark.parametrize("code", range(256))
-    def test_every_code_of_the_command_is_init_s(self, code):
-        assert run(INIT, "-s", "/nonexistent", "--", "sh", "-c", f"exit {code}").returncode == code
+    def test_every_code_of_the_command_is_init_s(self):
+        for code in range(256):
+            assert run(INIT, "-s", "/nonexistent", "--", "sh", "-c", f"exit {code}").returncode == code
 
     @pytest.mark.parametrize("number", sorted(set(range(1, 65)) - {17, 18, 19, 20, 21, 22, 23, 28, 32, 33}))
     def test_every_signal_that_ends_the_command_is_told(self, number):
-        result = run(INIT, "-s", "/nonexistent", "--", "sh", "-c",
-                     f"ulimit -c 0; exec perl -e 'kill {number}, $$; sleep 1'")
+        # bash ignores QUIT, perl FPE.
+        kill = "exec perl -e 'kill 3, $$; sleep 1'" if number == 3 else f"kill -{number} $$"
+        result = run(INIT, "-s", "/nonexistent", "--", "bash", "-c", f"ulimit -c 0; {kill}")
         assert result.returncode == 128 + number
 
     def test_an_essential_service_s_is_the_container_s(self, scan):
@@ -105,9 +106,13 @@ class TestVariables:
         def said(level, *command):
             return run(INIT, "-s", scan, "-v", level, "--", *command).stderr
         assert said(0, "sh", "-c", "exit 3") == b""
-        assert said(1, "sh", "-c", "exit 3") == b"init: warning: exiting with status 3: the command sh has ended\n"
-        assert said(1, "true") == b""
-        assert said(2, "true") == b"init: info: the command true has ended\n"
+        assert said(1, "sh", "-c", "exit 3") == b""
+        assert said(2, "sh", "-c", "exit 3") == b"init: info: exiting with status 3: the command sh has ended\n"
+        assert said(2, "true") == b"init: info: exiting with status 0: the command true has ended\n"
+        # What nobody asks a process for is worth a line, as when it has used too much memory.
+        killed = b"init: warning: exiting with status 137: the command sh has ended\n"
+        assert said(1, "sh", "-c", "kill -9 $$") == killed
+        assert said(0, "sh", "-c", "kill -9 $$") == b""
         # What is fatal is said at any level.
         assert b"init: fatal: unable to run no-such-program" in said(0, "no-such-program")
 

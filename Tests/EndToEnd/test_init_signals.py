@@ -180,7 +180,8 @@ class TestTerminal:
         """It stops and continues its own jobs, and has no complaint about the terminal."""
         with on_terminal(
                 "-s", "/nonexistent", "--", "bash", "--norc", "--noprofile", "-i") as (process, leader):
-            os.write(leader, b"PS1=; sleep 1000; echo status $?\n")
+            os.write(leader, b"PS1=; stty noflsh; echo mark''er; sleep 1000; echo status $?\n")
+            read_until(leader, b"marker")
             os.set_blocking(leader, False)
             text = b""
 
@@ -193,7 +194,8 @@ class TestTerminal:
                 return b"status 148" in text
             wait_for(stopped, "the stopped job")
             assert b"no job control" not in text and b"cannot set terminal" not in text
-            os.write(leader, b"kill -9 %1; wait; exit 7\n")
+            # A shell with stopped jobs wants to be told twice.
+            os.write(leader, b"kill -9 %1\nexit 7\nexit 7\n")
 
             def ended():
                 with contextlib.suppress(OSError):

@@ -7,6 +7,9 @@ import Testing
 @testable import Supervision
 
 /// The supervisor's own set-up, and the scan directory, while system calls fail.
+private let nowhere = StatePlaces(
+    chosen: "/nonexistent/state", runtimeDirectory: nil, user: 0)
+
 @Suite("The supervisor", .serialized) struct SupervisorTests {
     private func configuration(_ path: ByteString? = nil) -> Supervisor.Configuration {
         var configuration = Supervisor.Configuration(
@@ -46,16 +49,17 @@ import Testing
         let seam = Seam()
         seam.fail(call, with: .tooManyDescriptors, times: 9)
         let listing = try seam.during {
-            try ScanDirectory(scratch.path, Messages(program: "test")).list()
+            try ScanDirectory(scratch.path, nowhere, Messages(program: "test")).list()
         }
         #expect(!listing.isWatched)
-        #expect(try ScanDirectory(scratch.path, Messages(program: "test")).list().isWatched)
+        #expect(
+            try ScanDirectory(scratch.path, nowhere, Messages(program: "test")).list().isWatched)
     }
 
     @Test("A directory that cannot be read is said")
     func unreadable() throws {
         let scratch = try Scratch()
-        let scan = ScanDirectory(scratch.path, Messages(program: "test"))
+        let scan = ScanDirectory(scratch.path, nowhere, Messages(program: "test"))
         let seam = Seam()
         seam.fail("open", with: .tooManyFiles)
         #expect(throws: Failure.self) { try seam.during { try scan.list() } }
@@ -68,7 +72,7 @@ import Testing
         for name in ["made", "elsewhere", ".hidden"] as [ByteString] {
             try makeDirectory("\(scratch.path)/\(name)", permissions: 0o755)
         }
-        let scan = ScanDirectory(scratch.path, Messages(program: "test"))
+        let scan = ScanDirectory(scratch.path, nowhere, Messages(program: "test"))
         try makeDirectory("\(scratch.path)/.new", permissions: 0o755)
         try rename("\(scratch.path)/.new", to: "\(scratch.path)/renamed")
         _ = try openFile("\(scratch.path)/file", .truncate)
@@ -76,7 +80,7 @@ import Testing
         try scratch.link("undecided", to: "file")
         try scratch.link("linked", to: ".hidden")
         _ = try scan.list()
-        let listing = try ScanDirectory(scratch.path, Messages(program: "test")).list()
+        let listing = try ScanDirectory(scratch.path, nowhere, Messages(program: "test")).list()
         let contents = Dictionary(
             uniqueKeysWithValues: listing.entries.map { ("\($0.name.visibleText)", $0.content) })
         #expect(
@@ -102,7 +106,7 @@ import Testing
     @Test("A directory that was renamed is whole")
     func arrivals() throws {
         let scratch = try Scratch()
-        let scan = ScanDirectory(scratch.path, Messages(program: "test"))
+        let scan = ScanDirectory(scratch.path, nowhere, Messages(program: "test"))
         _ = try scan.list()
         try makeDirectory("\(scratch.path)/.new", permissions: 0o755)
         try rename("\(scratch.path)/.new", to: "\(scratch.path)/renamed")

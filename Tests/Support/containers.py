@@ -272,7 +272,7 @@ class Namespaces:
         """As Podman.start; all capabilities are there, and no filter."""
         words = [IN_NAMESPACES]
         for flag, values in (("-e", environment), ("-t", temporary),
-                             ("-b", [f"{here}:{there}" for here, there in volumes])):
+                             ("-b", [f"{here}:{there.removesuffix(':ro')}" for here, there in volumes])):
             for value in values:
                 words += [flag, value]
         words += ["-r"] * read_only + (["-u", user] if user else [])

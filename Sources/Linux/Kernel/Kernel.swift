@@ -57,7 +57,7 @@ package enum Kernel {
         public func pretend(_ name: String...) { pretended.formUnion(name) }
 
         /// Runs `body` with this seam in the way of the current thread's calls.
-        public func during<Result>(_ body: () throws -> Result) rethrows -> Result {
+        public func during<Result: ~Copyable>(_ body: () throws -> Result) rethrows -> Result {
             let previous = cl_seam()
             cl_set_seam(Unmanaged.passUnretained(self).toOpaque())
             defer { cl_set_seam(previous) }
