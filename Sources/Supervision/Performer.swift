@@ -9,7 +9,7 @@ import Services
 /// services in the kernel, by the numbers that the conductor gave them.
 final class Performer {
     let configuration: Supervisor.Configuration
-    private let messages: Messages
+    let messages: Messages
     let starters: Starters
     /// The scan directory.
     let scan: ScanDirectory?
@@ -187,6 +187,7 @@ final class Performer {
                 messages.warning(
                     "running \(name) without supervise/control and supervise/status", .readOnly)
             }
+            service.findPredecessor()
             while services.count <= id.index { services.append(nil) }
             services[id.index] = service
             let definition = define(id)
@@ -223,6 +224,7 @@ final class Performer {
     private func start(
         _ id: ServiceID, _ standing: Standing, _ launch: Launch, checks: Bool
     ) -> Event {
+        if launch.role == .run, let adopted = adopt(id, standing) { return adopted }
         if checks, [.run, .prepare, .announce].contains(launch.role),
             let obstacle = obstacle(id, standing, launch)
         {
