@@ -25,9 +25,9 @@ long cl_syscall(long number, long a, long b, long c, long d)
     return syscall(number, a, b, c, d);
 }
 
-int cl_waitid(long information, int options)
+int cl_waitid(pid_t child, long information, int options)
 {
-    return (int)syscall(SYS_waitid, P_ALL, 0, information, options, NULL);
+    return (int)syscall(SYS_waitid, child ? P_PID : P_ALL, child, information, options, NULL);
 }
 
 static int copy_status(int result, const struct stat *from, struct cl_status *to)

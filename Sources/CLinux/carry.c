@@ -165,7 +165,6 @@ static void note(int signal, const siginfo_t *information, const void *context)
     struct timespec now = {0, 0};
     syscall(SYS_clock_gettime, CLOCK_MONOTONIC, &now);
     table->traps++;
-    table->stuck++;
     table->signal = signal;
     table->code = information->si_code;
     table->address = information->si_code > 0 ? (uint64_t)(uintptr_t)information->si_addr : 0;
@@ -175,8 +174,10 @@ static void note(int signal, const siginfo_t *information, const void *context)
         table->window = (uint64_t)now.tv_sec;
         table->recent = 0;
     }
-    if (information->si_code > 0)
+    if (information->si_code > 0) {
+        table->stuck++;
         table->recent++;
+    }
 }
 
 static void handle(int signal, siginfo_t *information, void *context)

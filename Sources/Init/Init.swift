@@ -45,7 +45,9 @@ public struct Init {
 
     /// Holds signals back until an instance takes them: to be called before anything else, since a signal to
     /// process 1 is lost until then, and one to another process fatal.
-    public static func holdSignals() throws(SystemError) { _ = try signals.block() }
+    public static func holdSignals() throws(SystemError) {
+        _ = try signals.union(Supervisor.isResumed ? .faults : []).block()
+    }
 
     /// Takes the signals and, if this is not process 1, its descendants' orphans.
     public init(_ options: Options, environment: Environment, messages: Messages) throws(Failure) {

@@ -56,6 +56,17 @@ public struct ServiceDirectory: ~Copyable {
         }
     }
 
+    /// What the supervisor before this one wrote last; nil when there was none.
+    public var lastStatus: StatusRecord? {
+        switch files {
+        case .some(let files):
+            do throws(SystemError) {
+                return try StatusRecord(readFrom: try files.locked.supervise.openStatus())
+            } catch { return nil }
+        case .none: return nil
+        }
+    }
+
     /// Tells svok that control FIFO and status are there: the last step.
     public mutating func announce() throws(SystemError) { try files?.openOK() }
 

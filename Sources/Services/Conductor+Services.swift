@@ -1,4 +1,5 @@
 import Bytes
+import Formats
 
 /// The life of one service.
 extension Conductor {
@@ -105,10 +106,25 @@ extension Conductor {
         }
     }
 
-    mutating func noteStart(_ id: ServiceID, _ pid: Int32, at now: Moment) -> [Action] {
+    /// An adopted process has been up for some time, and no program has to be told that it starts.
+    mutating func noteAdoption(
+        _ id: ServiceID, _ pid: Int32, _ since: TAI64N, _ isReady: Bool, at now: Moment
+    ) -> [Action] {
+        // A process is of one service.
+        guard processes[pid] == nil else {
+            return tell(id, .refused, at: now)
+        }
+        var actions = noteStart(id, pid, since: since, at: now)
+        if isReady { actions += tell(id, .ready, at: now) }
+        return actions
+    }
+
+    mutating func noteStart(
+        _ id: ServiceID, _ pid: Int32, since: TAI64N? = nil, at now: Moment
+    ) -> [Action] {
         processes[pid] = id
         hasChildren = true
-        services[id.index]?.since = now.timeOfDay
+        services[id.index]?.since = since ?? now.timeOfDay
         services[id.index]?.isChecked = false
         return notify(id, pid, nil, at: now) + tell(id, .started(pid: pid), at: now) + probe(id)
             + letGo(of: id, at: now)

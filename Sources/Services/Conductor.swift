@@ -131,6 +131,8 @@ public struct Conductor: Equatable, Sendable {
         case .connected(let id): noteConnection(to: id)
         case .notOpened(let id, let complaint): noteNoOpening(id, complaint, at: now)
         case .started(let id, let pid): noteStart(id, pid, at: now)
+        case .adopted(let id, let pid, let since, let isReady):
+            noteAdoption(id, pid, since, isReady, at: now)
         case .refused(let id, let errno): noteRefusal(id, errno, at: now)
         case .notPrepared(let id, let complaint): noteLack(id, complaint, at: now)
         case .congested(let id): tell(id, .congested, at: now)

@@ -1,4 +1,5 @@
 import Bytes
+import Formats
 
 /// Why something could not be done.
 public struct Complaint: Hashable, Sendable {
@@ -124,6 +125,8 @@ public enum Event: Equatable, Sendable {
     case notOpened(ServiceID, Complaint)
     /// A process has been started.
     case started(ServiceID, pid: Int32)
+    /// A process of an earlier supervisor's was found, which runs since then: it is this one's from now on.
+    case adopted(ServiceID, pid: Int32, since: TAI64N, isReady: Bool)
     /// What the directory of a service asks for, read again.
     indirect case defined(ServiceID, ServiceDefinition?)
     /// The same, found just before a start, which waits for it.

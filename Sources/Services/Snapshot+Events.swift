@@ -1,4 +1,5 @@
 import Bytes
+import Formats
 
 // How events are written to a journal, and read from one.
 
@@ -22,7 +23,7 @@ extension Event {
             writer.write(UInt8(7))
             writer.write(signal.rawValue)
         case .timePassed: writer.write(UInt8(8))
-        case .opened, .notOpened, .started, .defined, .redefined, .ready, .said, .connected,
+        case .opened, .notOpened, .started, .adopted, .defined, .redefined, .ready, .said, .connected,
             .refused, .notPrepared, .congested, .accompanied, .displaced, .loggerAppeared:
             writeOutcomeOfService(to: &writer)
         case .listed, .notListed, .inspected, .examined, .notExamined, .piped, .notPiped:
@@ -89,6 +90,11 @@ extension Event {
             writer.write(41, id)
             outcome.write(to: &writer)
         case .displaced(let id): writer.write(42, id)
+        case .adopted(let id, let pid, let since, let isReady):
+            writer.write(44, id, isReady ? 1 : 0)
+            writer.write(pid)
+            writer.write(since.seconds)
+            writer.write(since.nanoseconds)
         case .loggerAppeared(let id): writer.write(43, id)
         default: break
         }
@@ -158,6 +164,12 @@ extension Event {
         case 41: return .accompanied(id, try CompanionOutcome(from: &reader))
         case 42: return .displaced(id)
         case 43: return .loggerAppeared(id)
+        case 44:
+            let isReady = try reader.flag()
+            return .adopted(
+                id, pid: try reader.process(),
+                since: TAI64N(label: try reader.number(), nanoseconds: try reader.number()),
+                isReady: isReady)
         default: throw .damaged
         }
     }

@@ -66,6 +66,33 @@ final class OpenService {
         if isDefined { extras = ServiceExtras() }
     }
 
+    /// What an earlier supervisor left running, until the first start.
+    private(set) var predecessor: Predecessor?
+    /// What tells of the end of a process that is no child of this one.
+    var watch: Descriptor?
+
+    /// Sees what an earlier supervisor left, before its status file is replaced.
+    func findPredecessor() {
+        guard let found = Predecessor(directory.lastStatus) else { return }
+        do throws(SystemError) {
+            if found.isThere(in: try identity()) { predecessor = found }
+        } catch {}
+    }
+
+    /// What an earlier supervisor left, which is told once.
+    func takePredecessor() -> Predecessor? {
+        defer { predecessor = nil }
+        return predecessor
+    }
+
+    /// The number of that; nil when the process is a child, or there is none.
+    var watchNumber: Int32? {
+        switch watch {
+        case .some(let watch): watch.number
+        case .none: nil
+        }
+    }
+
     /// Whether svok has been told of it.
     private(set) var isAnnounced = false
 

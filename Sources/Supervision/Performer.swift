@@ -9,7 +9,7 @@ import Services
 /// services in the kernel, by the numbers that the conductor gave them.
 final class Performer {
     let configuration: Supervisor.Configuration
-    private let messages: Messages
+    let messages: Messages
     let starters: Starters
     private let states: StatePlaces
     private var hasSaidUncontrolled = false
@@ -195,6 +195,7 @@ final class Performer {
             try checkRoom(opened.highestNumber, name)
             let service = OpenService(name: name, place: place, directory: opened)
             if service.control == nil { sayUncontrolled(name) }
+            service.findPredecessor()
             while services.count <= id.index { services.append(nil) }
             services[id.index] = service
             let definition = define(id)
@@ -244,6 +245,7 @@ final class Performer {
     private func start(
         _ id: ServiceID, _ standing: Standing, _ launch: Launch, checks: Bool
     ) -> Event {
+        if launch.role == .run, let adopted = adopt(id, standing) { return adopted }
         if checks, [.run, .prepare, .announce].contains(launch.role),
             let obstacle = obstacle(id, standing, launch)
         {

@@ -94,7 +94,7 @@ public final class Supervisor {
         static let scanControl = UInt64.max - 2
 
         /// What of a service is meant.
-        enum Part: UInt64 { case control, pipe, socket, listener }
+        enum Part: UInt64 { case control, pipe, socket, listener, process }
 
         static func of(_ id: ServiceID, _ part: Part) -> UInt64 {
             UInt64(id.index) | part.rawValue << 32
@@ -113,7 +113,8 @@ public final class Supervisor {
     public init(_ configuration: Configuration, messages: Messages) throws(SystemError) {
         // First of all: before, a signal to process 1 is lost, and one to another process fatal.
         let taken = configuration.signals.union(SignalSet(.child))
-        _ = try taken.block()
+        // A fault that came meanwhile waits until it can be handled.
+        _ = try taken.union(Supervisor.isResumed ? .faults : []).block()
         self.configuration = configuration
         openStandardDescriptors(messages)
         self.messages = OutputLogger.messages(messages.nonBlocking, configuration.lineForm)
@@ -124,6 +125,10 @@ public final class Supervisor {
         loop = try EventLoop()
         try loop.add(signals.descriptor.number, token: Token.signals)
         resumption = Resumption()
+        if let resumption {
+            carryover = Carryover(resumption.table)
+            try carryover?.arm()
+        }
         if let environment = resumption?.environment { self.configuration.environment = environment }
         performer = try Performer(self.configuration, messages: self.messages, descriptorLimit: limit)
         if let watch = performer.scan?.watchNumber { try loop.add(watch, token: Token.watch) }
@@ -270,6 +275,7 @@ public final class Supervisor {
         case .start(let id, _, _, _):
             let outcome = performer.perform(action)
             listenToNotices(of: id)
+            if case .adopted(_, let pid, _, _) = outcome { watch(id, pid) }
             return outcome
         default: return performer.perform(action)
         }
@@ -418,6 +424,19 @@ public final class Supervisor {
         case .listener:
             ignoreConnections(to: id)
             take(.connected(id))
+        case .process:
+            let pid = conductor.process(of: id)
+            performer.service(id)?.watch = nil
+            // How it ended, only its parent knows.
+            if pid != 0 { take(.died(pid: pid, Death(status: 0))) }
+        }
+    }
+
+    /// Watches a process that is no child of this one.
+    private func watch(_ id: ServiceID, _ pid: ProcessID) {
+        guard let number = performer.watchStranger(id, pid) else { return }
+        do throws(SystemError) { try loop.add(number, token: Token.of(id, .process)) } catch {
+            messages.warning("unable to watch process \(pid)", error.errno)
         }
     }
 
@@ -607,7 +626,6 @@ extension Supervisor {
         let fault = resumption.table.fault
         resumption.rest()
         if fault.stuck > Resumption.mostAttempts {
-            carryOn(with: resumption)
             messages.warning("stopped by one fault after another; services are left running")
             throw SystemError("go on", Errno(14))
         }
@@ -615,7 +633,7 @@ extension Supervisor {
             do throws(SnapshotError) {
                 try performer.adopt(adoption.facts, resumption.carried, for: adoption.conductor)
                 resumption.carried.closeRest()
-                carryOn(with: resumption)
+                if let carryover { performer.begin(carryover) }
                 listenAgain()
                 conductor = adoption.conductor
                 go(through: adoption.steps, fault, resumption.table)
@@ -629,15 +647,6 @@ extension Supervisor {
         messages.warning(
             "what was left by \(resumption.cause) is of no use: taking over what runs by its status files")
         begin()
-    }
-
-    private func carryOn(with resumption: Resumption) {
-        let carryover = Carryover(resumption.table)
-        do throws(SystemError) { try carryover.arm() } catch {
-            messages.warning("unable to prepare for a fault of this process", error.errno)
-        }
-        self.carryover = carryover
-        performer.begin(carryover)
     }
 
     /// Takes the steps of the image before, and then performs what was still to be performed.
@@ -689,6 +698,7 @@ extension Supervisor {
                 }
             }
             listenToNotices(of: id)
+            watch(id, service.process)
         }
         listenToScanControl()
     }

@@ -65,8 +65,8 @@ int cl_fcntl(int descriptor, int command, int argument);
 int cl_prctl(int operation, unsigned long a, unsigned long b, unsigned long c, unsigned long d);
 long cl_syscall(long number, long a, long b, long c, long d);
 
-/* waitid(2) for any child, into a siginfo_t at this address. */
-int cl_waitid(long information, int options);
+/* waitid(2) for a child, or any if that is 0, into a siginfo_t at this address. */
+int cl_waitid(pid_t child, long information, int options);
 
 /* struct stat has different members in the two libcs, and st_atime a macro. */
 struct cl_status {
@@ -190,9 +190,10 @@ struct cl_table {
     int32_t started;               /* the child that was started last, by the kernel's own hand */
     uint32_t start_mark;           /* the bytes in use when it was to be */
     uint32_t traps;                /* faults so far */
-    uint32_t stuck;                /* faults since a turn was completed */
+    uint32_t stuck;                /* those of the processor's own since something was completed */
     uint32_t recent;               /* faults of the processor's own in this window */
     int32_t signal, code;          /* the last fault */
+    uint32_t overcome;             /* faults until something was completed for the last time */
     uint64_t address, instruction, time, window;
     uint32_t letters_serial;       /* counts the reads into letters */
     uint32_t signal_serial;        /* counts the reads into signals */

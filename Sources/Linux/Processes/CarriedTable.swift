@@ -129,7 +129,7 @@ public final class CarriedTable {
         public let address: UInt64
         /// What was executed.
         public let instruction: UInt64
-        /// How many there were since anything was completed, this one among them.
+        /// How many of the processor's there were since anything was completed, this one among them.
         public let stuck: UInt32
         /// How many of the processor's there were within a minute.
         public let recent: UInt32
@@ -147,7 +147,10 @@ public final class CarriedTable {
     public func remember(_ fault: Fault) { head.pointee.stuck = fault.stuck }
 
     /// Notes that something has been completed since the last fault.
-    public func noteProgress() { head.pointee.stuck = 0 }
+    public func noteProgress() {
+        head.pointee.stuck = 0
+        head.pointee.overcome = head.pointee.traps
+    }
 
     // MARK: - Descriptors
 

@@ -47,6 +47,18 @@ public struct ProcessTable {
         }
     }
 
+    /// When a process was started, on the clock `sinceBoot`, in steps of a hundredth of a second; nil when it is gone, or
+    /// only waits to be reaped.
+    public static func start(of pid: ProcessID) -> Instant? {
+        do throws(SystemError) {
+            let status = try contents(of: "/proc/\(pid)/stat", limit: 4096)
+            guard let parenthesis = status.lastIndex(of: UInt8(ascii: ")")) else { return nil }
+            let fields = status[parenthesis...].split(separator: UInt8(ascii: " "), maxSplits: 21)
+            guard fields.count > 20, fields[1].first != UInt8(ascii: "Z") else { return nil }
+            return Instant(nanoseconds: UInt64(scanDecimal(fields[20]).value) * 10_000_000)
+        } catch { return nil }
+    }
+
     /// The parent of a process, by what /proc says; 0 when it is gone.
     public static func parent(of pid: ProcessID) -> ProcessID {
         do throws(SystemError) {

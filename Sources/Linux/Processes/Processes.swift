@@ -172,7 +172,7 @@ public func peekAtChildren() throws(SystemError) -> WaitResult {
         let address = Int(bitPattern: info.baseAddress)
         do throws(SystemError) {
             _ = try Kernel.call("waitid") {
-                cl_waitid(address, WEXITED | WNOHANG | waitWithoutReaping)
+                cl_waitid(0, address, WEXITED | WNOHANG | waitWithoutReaping)
             }
         } catch {
             if error.errno == .noChild { return .noChildren }
@@ -189,6 +189,15 @@ public func peekAtChildren() throws(SystemError) -> WaitResult {
         default: return .resumed(pid)
         }
     }
+}
+
+/// Whether a process is a child of this one, whose end a wait will tell. waitid(2) with WNOWAIT.
+public func isChild(_ pid: ProcessID) -> Bool {
+    guard pid > 0 else { return false }
+    do throws(SystemError) {
+        _ = try Kernel.call("waitid") { cl_waitid(pid, 0, WEXITED | WNOHANG | waitWithoutReaping) }
+        return true
+    } catch { return false }
 }
 
 // WNOWAIT.

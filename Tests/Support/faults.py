@@ -1,0 +1,60 @@
+"""Faults of a supervisor: having it meet one, and seeing that it got over it."""
+
+import contextlib
+import os
+import pathlib
+import re
+import signal
+import subprocess
+
+from apus import BIN, pid_namespace, wait_for
+from services import children, process_state
+
+FAULTS = [signal.SIGSEGV, signal.SIGILL, signal.SIGBUS, signal.SIGFPE, signal.SIGTRAP, signal.SIGABRT, signal.SIGSYS]
+
+# Writes its process id and numbers without end.
+COUNTER = "i=0; while :; do echo $$ $i; i=$((i+1)); sleep 0.02; done"
+
+
+def table(pid):
+    """How many faults a supervisor has met, and how many of them it has got over, by its table."""
+    for entry in os.listdir(f"/proc/{pid}/fd"):
+        with contextlib.suppress(OSError):
+            if os.readlink(f"/proc/{pid}/fd/{entry}").startswith("/memfd:apus"):
+                with open(f"/proc/{pid}/fd/{entry}", "rb") as content:
+                    head = content.read(80)
+                    return int.from_bytes(head[56:60], "little"), int.from_bytes(head[76:80], "little")
+    return 0, 0
+
+
+def wait_over(pid, faults=0):
+    """Waits until a supervisor has got over all faults, and at least so many; returns how many there were."""
+    def over():
+        met, overcome = table(pid)
+        return met if met == overcome >= faults else None
+    return wait_for(over, "the next image") if faults else over()
+
+
+def trap(pid, number=signal.SIGSEGV):
+    """Has a supervisor meet a fault, and waits until the next image of it has gone on."""
+    before = table(pid)[0]
+    os.kill(pid, number)
+    wait_over(pid, before + 1)
+
+
+def resident(pid):
+    """Kilobytes of anonymous and of shared memory."""
+    text = pathlib.Path(f"/proc/{pid}/status").read_text()
+    return sum(int(re.search(rf"{name}:\s+(\d+)", text)[1]) for name in ["RssAnon", "RssShmem"])
+
+
+def zombies(pid):
+    return [child for child in children(pid) if process_state(child) == "Z"]
+
+
+@contextlib.contextmanager
+def init(*arguments, **options):
+    """init as process 1 of a namespace; yields the process of unshare and its own id outside."""
+    with pid_namespace(BIN / "init", *arguments, stderr=subprocess.PIPE, **options) as (process, first):
+        os.set_blocking(process.stderr.fileno(), False)
+        yield process, first
