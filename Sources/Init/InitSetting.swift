@@ -1,4 +1,5 @@
 import Bytes
+import Formats
 import Linux
 
 /// What `init` can be told: by an option, or by a variable, where no more than the environment can be given to a

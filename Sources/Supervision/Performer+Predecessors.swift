@@ -1,3 +1,5 @@
+import Bytes
+import Commands
 import Linux
 import Services
 

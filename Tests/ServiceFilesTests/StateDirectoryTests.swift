@@ -111,7 +111,9 @@ struct StateDirectoryTests {
         let control = try seam.during { try ScanControl(makingIn: Directory(place), or: places) }
         let commands = try ScanControl.openCommands(of: Directory(place), or: places)
         try send([UInt8(ascii: "h")], to: commands, until: .now)
-        #expect(try control.commands() == [.rescan])
+        var letters: [UInt8] = [0, 0]
+        #expect(try letters.withUnsafeMutableBytes { try read(control.number, into: $0) } == 1)
+        #expect(ScanCommand(rawValue: letters[0]) == .rescan)
         #expect(throws: SystemError.self) {
             _ = try ScanControl.openCommands(of: Directory(place), or: nowhere)
         }

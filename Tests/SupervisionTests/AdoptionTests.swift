@@ -23,7 +23,10 @@ struct AdoptionTests {
             .init(
                 reader: 15, socket: 16, address: "@name",
                 sockets: [(17, .init(kind: .udp, address: "127.0.0.1:53", name: "dns"))],
-                stored: [(18, "state")])),
+                stored: [(18, "state", isPolled: true)])),
+        .output(ServiceID(2), .init(reader: 22, writer: 23, errorReader: -1, errorWriter: -1)),
+        .outputLogger(77, socket: 24),
+        .pipeline("reader", reader: 25, writer: 26, users: [ServiceID(1), ServiceID(2)]),
         .scanControl(lock: 30, control: 31, FileID(device: 5, inode: 6)),
         .environment(["A=1", "B="]),
         .closed(ServiceID(0)),
@@ -132,15 +135,19 @@ struct AdoptionTests {
         let pipe = try Pipe()
         let (reader, writer) = (pipe.reader.release(), pipe.writer.release())
         let carried = CarriedDescriptors([reader, writer])
-        #expect(carried.take(reader, where: { $0.isDirectory }) == nil)
-        #expect(carried.take(Standard.error, where: { _ in true }) == nil)
+        func has(_ number: Int32, _ isRight: (FileStatus) -> Bool) -> Bool {
+            if carried.take(number, where: isRight) != nil { return true }
+            return false
+        }
+        #expect(!has(reader) { $0.isDirectory })
+        #expect(!has(Standard.error) { _ in true })
         if let taken = carried.take(reader, where: { $0.isFIFO }) {
             #expect(taken.number == reader)
-            #expect(carried.take(reader, where: { $0.isFIFO }) == nil)
+            #expect(!has(reader) { $0.isFIFO })
             carried.closeRest()
             // The other end is gone.
             var buffer = [UInt8](repeating: 0, count: 1)
-            #expect(try buffer.withUnsafeMutableBytes { try taken.read(into: $0) } == 0)
+            #expect(try buffer.withUnsafeMutableBytes { try read(taken.number, into: $0) } == 0)
         } else {
             Issue.record("it was not to be had")
         }
