@@ -53,25 +53,18 @@ def free_port():
 class Machine:
     """A machine that runs; its console is `text`."""
 
-    def __init__(self, disk, *words, restarts=False, options=(), memory=512, micro=None,
+    def __init__(self, disk, *words, restarts=False, options=(), memory=512, micro=False,
                  network="ip=10.0.2.15::10.0.2.2:255.255.255.0::eth0:off"):
         self.disk = pathlib.Path(disk)
         self.port = free_port()
         self.monitor_path = self.disk.with_suffix(".monitor")
         self.text = ""
-        devices = ["-drive", f"if=none,id=d0,file={disk},format=raw",
-                   "-netdev", f"user,id=n0,hostfwd=tcp:127.0.0.1:{self.port}-:22"]
-        match micro:
-            case None:
-                boots = [*devices, "-device", "nvme,serial=1,drive=d0", "-device", "virtio-net-pci,netdev=n0"]
-                root = f"root=/dev/nvme0n1 rootfstype=ext4 {network}"
-            case "acpi":
-                boots = [*devices, "-M", "microvm,acpi=on,pit=on,rtc=on", "-device", "virtio-blk-device,drive=d0",
-                         "-device", "virtio-net-device,netdev=n0"]
-                root = f"root=LABEL=apus {network}"
-            case "bare":
-                # Without ACPI and PCI no device is found that would need a driver.
-                boots, root = ["-M", "microvm,acpi=off,pit=on,rtc=on"], ""
+        # A machine without ACPI and PCI finds no device that would need a driver.
+        boots = ["-M", "microvm,acpi=off,pit=on,rtc=on"] if micro else [
+            "-drive", f"if=none,id=d0,file={disk},format=raw", "-device", "nvme,serial=1,drive=d0",
+            "-netdev", f"user,id=n0,hostfwd=tcp:127.0.0.1:{self.port}-:22",
+            "-device", "virtio-net-pci,netdev=n0"]
+        root = "" if micro else f"root=/dev/nvme0n1 rootfstype=ext4 {network}"
         # The kernel looks whether the timer ticks, for which an emulated one may be too slow.
         line = " ".join(["console=ttyS0 panic=-1 quiet no_timer_check net.ifnames=0", root, *words])
         self.process = subprocess.Popen(

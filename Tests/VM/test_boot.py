@@ -143,24 +143,12 @@ def test_garbage(tmp_path):
 
 def test_a_machine_without_buses(tmp_path):
     """Only memory and a serial line, as on the smallest monitors, which end with a machine that restarts."""
-    with machine(tmp_path, "single", "reboot=t", "apus.poweroff=reboot", memory=1024, micro="bare",
+    with machine(tmp_path, "single", "reboot=t", "apus.poweroff=reboot", memory=1024, micro=True,
                  options=["-initrd", IMAGE / "initramfs"]) as vm:
         vm.open_shell()
         vm.type("setsid sh -c 'svwait -t 60 ready /service/sshd; echo here it is > /dev/console; poweroff' & exit\n")
         vm.wait_exit()
         assert "here it is\n" in vm.text and "Restarting system" in vm.text
-
-
-def test_a_small_monitor_with_acpi(tmp_path):
-    """qemu's microvm tells of its devices by ACPI: the modules for network and disk are found without a list."""
-    with machine(tmp_path, memory=1024, micro="acpi", options=["-initrd", IMAGE / "initramfs"]) as vm:
-        vm.wait_login()
-        assert vm.ssh_last("findmnt -n -o SOURCE /; ls /sys/bus/pci/devices | wc -l; echo kept > /root/kept;"
-                           " poweroff") == "/dev/vda\n0\n"
-        vm.wait_exit()
-        assert "Power down" in vm.text
-        vm.assert_clean()
-        assert vm.debugfs("cat /root/kept") == b"kept\n"
 
 
 def test_nothing_else_there(tmp_path):

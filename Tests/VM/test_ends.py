@@ -153,9 +153,9 @@ def test_a_file_system_that_hangs(tmp_path):
         vm.wait_login()
         assert vm.ssh_last("""
             mkdir /mnt/data; mount /dev/vda /mnt/data; fsfreeze -f /mnt/data
-            setsid perl /root/hanging /dev/vdb /mnt/fuse /mnt/data/file < /dev/null 2>&1 | cat
-            until grep -qs '^State:.D' /proc/$(pidof perl)/status; do sleep 0.1; done
-            echo now > /root/now; poweroff
+            setsid perl /root/hanging /dev/vdb /mnt/fuse /mnt/data/file < /dev/null > /run/said 2>&1 & pid=$!
+            until grep -qs '^State:.D' /proc/$pid/status || ! test -d /proc/$pid; do sleep 0.1; done
+            cat /run/said; echo now > /root/now; poweroff
         """) == "mounted\n"
         began = time.monotonic()
         vm.wait_exit()
