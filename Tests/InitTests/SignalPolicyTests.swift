@@ -1,3 +1,4 @@
+import Bytes
 import Linux
 import Services
 import Testing
@@ -50,7 +51,8 @@ struct SignalPolicyTests {
         for from in Int32(1)...64 where isTaken(from) {
             for to in Int32(0)...64 {
                 var rewrites = SignalRewrites()
-                #expect(rewrites.add("\(from):\(to)"))
+                let isPair = rewrites.add("\(from):\(to)")
+                #expect(isPair)
                 let events = SignalPolicy.events(
                     of: Signal(from), hasCommand: hasCommand, rewrites)
                 check(events, from, to, hasCommand)
@@ -86,8 +88,11 @@ struct SignalPolicyTests {
     @Test("Pairs are numbers or names, and what no process gets cannot be rewritten")
     func words() {
         var rewrites = SignalRewrites()
-        for word in ["15:3", "TERM:QUIT", "sigterm:SIGQUIT", "28:0", "RTMIN+3:TERM", "37:9"] {
-            #expect(rewrites.add("\(word)"), "\(word)")
+        for word in ["15:3", "TERM:QUIT", "sigterm:SIGQUIT", "28:0", "RTMIN+3:TERM", "37:9"]
+            as [ByteString]
+        {
+            let isPair = rewrites.add(word)
+            #expect(isPair, "\(word)")
         }
         // The first one counts.
         #expect(rewrites.target(of: .terminate) == 3)
@@ -97,8 +102,9 @@ struct SignalPolicyTests {
         for word in [
             "", ":", "15", "15:", ":3", "15:3:1", "0:15", "65:1", "15:65", "15:-1", "x:1", "1:x",
             "15 :3", "9:15", "STOP:1", "17:1", "SEGV:1", "31:1", "15:00",
-        ] {
-            #expect(!rewrites.add("\(word)"), "\(word)")
+        ] as [ByteString] {
+            let isPair = rewrites.add(word)
+            #expect(!isPair, "\(word)")
         }
     }
 }
