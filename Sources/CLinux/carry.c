@@ -233,8 +233,13 @@ int cl_carry_on(struct cl_table *table, int binary, char *const *arguments, char
     carry.depth = 0;
     if (sigaltstack(&stack, NULL) < 0)
         return -1;
-    for (int i = 0; i < FAULTS; i++)
+    for (int i = 0; i < FAULTS; i++) {
+        struct sigaction before;
+        /* What is ignored stays so, for this process and for those that it starts. */
+        if (!table && (sigaction(faults[i], NULL, &before) < 0 || before.sa_handler != SIG_DFL))
+            continue;
         if (sigaction(faults[i], &action, NULL) < 0)
             return -1;
+    }
     return 0;
 }

@@ -1,5 +1,6 @@
 import Bytes
 import Commands
+import Supervision
 
 /// apus(8): what the binary does under its own name.
 func apus(_ call: Call) throws(Failure) -> Outcome {
@@ -21,6 +22,8 @@ func apus(_ call: Call) throws(Failure) -> Outcome {
     case "--help": try writeOutput(helpText())
     case "--list": try writeOutput(programNames())
     case "--version": try writeOutput(Array(ByteString("apus \(version)\n").bytes))
+    // A supervisor asks it of a binary that it is to become.
+    case "--table-version": try writeOutput(Array(Upgrade.version.bytes))
     default: throw usage
     }
     return .exit(0)
@@ -29,7 +32,7 @@ func apus(_ call: Call) throws(Failure) -> Outcome {
 /// The options that are apus's own even as process 1, where all others are those of init.
 func isOwnOption(_ word: ByteString) -> Bool {
     switch word {
-    case "--force", "--help", "--install", "--list", "--version": true
+    case "--force", "--help", "--install", "--list", "--table-version", "--version": true
     default: false
     }
 }

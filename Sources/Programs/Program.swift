@@ -40,6 +40,8 @@ struct Program: Sendable {
 
     /// Does what it is for, or prints its version if that is the first thing it is asked.
     func perform(_ call: Call) throws(Failure) -> Outcome {
+        // A link of a chain leaves nothing behind.
+        if !isStage { do throws(SystemError) { try tellOfFaults() } catch {} }
         guard hasLongOptions, call.operand(1, else: "") == "--version" else { return try run(call) }
         try writeOutput(Array(ByteString("\(name) (apus) \(version)\n").bytes))
         return .exit(0)

@@ -30,6 +30,8 @@ func supervise(
         conductor, environment: call.environment, meaning: meaning)
     configuration.newSession = newSession
     configuration.writesFilesOfRunit = asRunit
+    // The supervisor of runsv or runsvdir is a copy of a process that had more to do.
+    configuration.goesOn = !asRunit
     configuration.scanDirectory = scanDirectory
     configuration.signals = SignalSet.all.subtracting(left)
     let supervisor: Supervisor

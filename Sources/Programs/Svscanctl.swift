@@ -6,7 +6,7 @@ import Services
 
 /// svscanctl(8): sends commands to whoever supervises a scan directory.
 func svscanctl(_ call: Call) throws(Failure) -> Outcome {
-    let usage = Failure(usage: "svscanctl [ -ht ] [ directory ]")
+    let usage = Failure(usage: "svscanctl [ -htu ] [ directory ]")
     let names = ScanCommand.allCases.map { OptionName(Unicode.Scalar($0.rawValue), $0) }
     var options = OptionReader(call.arguments, names, call.messages)
     var commands: [UInt8] = []

@@ -8,6 +8,8 @@ public enum ScanCommand: UInt8, CaseIterable, Sendable {
     case rescan = 0x68
     /// `t`: stop everything and end, as on SIGTERM.
     case stop = 0x74
+    /// `u`: become the binary that has this one's name by now, and go on.
+    case upgrade = 0x75
 }
 
 /// The directory `.svscan` of a scan directory, by which its supervisor and svscanctl meet: `lock` and `control`, made,

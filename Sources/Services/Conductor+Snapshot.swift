@@ -5,7 +5,7 @@ import Formats
 /// restores one goes on exactly as the one before would have.
 extension Conductor {
     /// The version that is written, and the only one that is read.
-    static let snapshotVersion: UInt32 = 1
+    public static let snapshotVersion: UInt32 = 1
     private static let magic: UInt32 = 0x7375_7061  // "apus"
     static let headerSize = 20
 

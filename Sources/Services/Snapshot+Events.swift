@@ -23,7 +23,8 @@ extension Event {
             writer.write(UInt8(7))
             writer.write(signal.rawValue)
         case .timePassed: writer.write(UInt8(8))
-        case .opened, .notOpened, .started, .adopted, .defined, .redefined, .ready, .said, .connected,
+        case .opened, .notOpened, .started, .adopted, .defined, .redefined, .ready, .said,
+            .connected,
             .refused, .notPrepared, .congested, .accompanied, .displaced, .loggerAppeared:
             writeOutcomeOfService(to: &writer)
         case .listed, .notListed, .inspected, .examined, .notExamined, .piped, .notPiped:

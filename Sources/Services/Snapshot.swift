@@ -33,7 +33,8 @@ package struct SnapshotWriter {
         if let part { body(&self, part) }
     }
 
-    package mutating func write<Part>(_ list: [Part], _ body: (inout SnapshotWriter, Part) -> Void) {
+    package mutating func write<Part>(_ list: [Part], _ body: (inout SnapshotWriter, Part) -> Void)
+    {
         write(UInt32(list.count))
         for part in list { body(&self, part) }
     }

@@ -50,6 +50,17 @@ final class Carryover {
     /// Notes that a whole turn has been completed.
     func noteProgress() { table.noteProgress() }
 
+    /// Executes another binary, which goes on. Throws why that is not possible.
+    func become(_ binary: borrowing Descriptor, _ conductor: Conductor, _ facts: [HeldFact])
+        throws(SystemError)
+    {
+        renew(conductor, facts)
+        try table.carryOver(to: binary)
+    }
+
+    /// Notes the process of the main command.
+    func note(command pid: ProcessID) { table.note(command: pid) }
+
     // MARK: - Writing
 
     /// Writes an entry, which counts when this returns.
@@ -61,6 +72,8 @@ final class Carryover {
             check = next
         } else {
             isFull = true
+            // Without what comes now it would be wrong.
+            table.spoil()
         }
     }
 

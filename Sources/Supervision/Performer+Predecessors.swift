@@ -1,5 +1,6 @@
 import Bytes
 import Commands
+import Formats
 import Linux
 import Services
 
@@ -11,7 +12,15 @@ extension Performer {
         switch standing {
         case .main(let pair), .logger(let pair): adoptPipe(pair, of: id)
         case .single: break
-        case .command: return nil
+        case .command:
+            let pid = formerCommand
+            formerCommand = 0
+            guard isChild(pid) else { return nil }
+            let (seconds, nanoseconds) = wallClock()
+            carryover?.note(command: pid)
+            return .adopted(
+                id, pid: pid, since: TAI64N(unixSeconds: seconds, nanoseconds: nanoseconds),
+                isReady: false)
         }
         guard let service = service(id), let found = service.takePredecessor() else { return nil }
         service.process = found.pid
@@ -19,7 +28,9 @@ extension Performer {
     }
 
     private func adoptPipe(_ pair: PairID, of id: ServiceID) {
-        guard let pipe = pipe(pair), pipe.readerNumber != nil, pipe.writerNumber != nil else { return }
+        guard let pipe = pipe(pair), pipe.readerNumber != nil, pipe.writerNumber != nil else {
+            return
+        }
         switch service(id)?.place {
         case .entry(let name, let identity), .logger(let name, let identity):
             let main = predecessor(at: .entry(name: name, identity))

@@ -20,6 +20,8 @@ final class Performer {
     let pipelines = Pipelines()
     /// Where what is held is written down.
     var carryover: Carryover?
+    /// The process of the main command that another image of this process started, until it is taken over.
+    var formerCommand: ProcessID = 0
     /// Finds out whether services are ready that do not tell it themselves.
     let prober: ReadinessProber
     /// Who has the lines of services without a logger, if anybody.
@@ -272,6 +274,7 @@ final class Performer {
                 }
             guard let pid = started else { return .congested(id) }
             service(id)?.process = pid
+            if standing == .command { carryover?.note(command: pid) }
             return .started(id, pid: pid)
         } catch {
             return .refused(id, errno: error.errno.code)

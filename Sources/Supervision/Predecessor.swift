@@ -27,8 +27,11 @@ struct Predecessor {
     /// Whether that process is still there, and not another one that has its id by now: it was started when the file
     /// says so, or else it works in the service's directory.
     func isThere(in directory: FileStatus.Identity) -> Bool {
-        guard pid != CurrentProcess.id, let start = ProcessTable.start(of: pid) else { return false }
-        let age = Int64(clamping: Instant.sinceBoot.nanoseconds) - Int64(clamping: start.nanoseconds)
+        guard pid != CurrentProcess.id, let start = ProcessTable.start(of: pid) else {
+            return false
+        }
+        let now = Instant.sinceBoot.nanoseconds
+        let age = Int64(clamping: now) - Int64(clamping: start.nanoseconds)
         let (seconds, nanoseconds) = wallClock()
         let told =
             Int64(clamping: (seconds &- since.unixSeconds)) &* 1_000_000_000

@@ -26,6 +26,8 @@ public final class Supervisor {
         public var writesFilesOfRunit = false
         /// What the output of services without a logger looks like; nil to leave it to them.
         public var lineForm: ServiceLineForm?
+        /// Whether this process, executed again with its arguments, would come to supervise again and go on.
+        public var goesOn = true
         /// The signals to take instead of suffering them. SIGCHLD is always one.
         public var signals = Configuration.allSignals
         /// What a signal that was taken means.
@@ -57,41 +59,45 @@ public final class Supervisor {
         public let isReasonNews: Bool
     }
 
-    private var configuration: Configuration
+    var configuration: Configuration
     /// Where another image of this process would go on from; nil where the kernel has no such place.
-    private var carryover: Carryover?
+    var carryover: Carryover?
     /// What this image goes on from.
-    private var resumption: Resumption?
+    var resumption: Resumption?
     /// The steps that were taken by the image before, as long as they are not all done.
-    private var replay: Replay?
+    var replay: Replay?
     /// Where it speaks to people, without ever waiting.
     public let messages: Messages
-    private let performer: Performer
-    private var conductor: Conductor
-    private var loop: EventLoop
-    private let signals: SignalDescriptor
-    private var ready: [EventLoop.Event] = []
-    private var isWatchMuted = false
+    let performer: Performer
+    var conductor: Conductor
+    var loop: EventLoop
+    let signals: SignalDescriptor
+    var ready: [EventLoop.Event] = []
+    var isWatchMuted = false
     /// Processes that services named as their main ones, but that are still somebody else's children.
-    private var heirs: [ServiceID: ProcessID] = [:]
+    var heirs: [ServiceID: ProcessID] = [:]
     /// Whether it has asked to be the reaper of orphans.
-    private var isReaper = false
-    private var end: End?
+    var isReaper = false
+    /// The binary that is being asked whether this process may become it, and what it answered.
+    var upgrade: Upgrade?
+    var mayUpgrade = false
+    var end: End?
     /// True at first: what this process was before an exec may have left children behind.
-    private var mayHaveDead = true
+    var mayHaveDead = true
 
     /// What may be done in one turn, so that nobody waits for long.
-    private enum Bound {
+    enum Bound {
         static let signals = 64
         static let deaths = 256
         static let commands = 64
     }
 
     /// The tokens of what is not a service; those of services are their numbers.
-    private enum Token {
+    enum Token {
         static let signals = UInt64.max
         static let watch = UInt64.max - 1
         static let scanControl = UInt64.max - 2
+        static let upgrade = UInt64.max - 3
 
         /// What of a service is meant.
         enum Part: UInt64 { case control, pipe, socket, listener, process }
@@ -129,8 +135,11 @@ public final class Supervisor {
             carryover = Carryover(resumption.table)
             try carryover?.arm()
         }
-        if let environment = resumption?.environment { self.configuration.environment = environment }
-        performer = try Performer(self.configuration, messages: self.messages, descriptorLimit: limit)
+        if let environment = resumption?.environment {
+            self.configuration.environment = environment
+        }
+        performer = try Performer(
+            self.configuration, messages: self.messages, descriptorLimit: limit)
         if let watch = performer.scan?.watchNumber { try loop.add(watch, token: Token.watch) }
         var parts = configuration.conductor
         parts.hasScanDirectory = configuration.scanDirectory != nil
@@ -147,12 +156,13 @@ public final class Supervisor {
             if let end { return end }
             try turn()
             carryover?.noteProgress()
+            upgradeIfDue()
             if carryover?.isLong == true { carryover?.renew(conductor, performer.facts) }
         }
     }
 
-    private func begin() {
-        if CurrentProcess.startArguments != nil {
+    func begin() {
+        if configuration.goesOn && CurrentProcess.startArguments != nil {
             do throws(SystemError) {
                 let carryover = try Carryover(
                     conductor, performer.facts, after: resumption?.table.fault)
@@ -167,9 +177,11 @@ public final class Supervisor {
     }
 
     /// Waits until something happens or is due, and does all that follows from it.
-    private func turn() throws(SystemError) {
+    func turn() throws(SystemError) {
         let deadline = conductor.deadline.map { Instant(nanoseconds: $0) }
-        let others = [performer.prober.deadline, performer.output?.deadline, deadline]
+        let others = [
+            performer.prober.deadline, performer.output?.deadline, upgrade?.deadline, deadline,
+        ]
         let wake = others.compactMap { $0 }.min()
         try loop.wait(until: mayHaveDead ? .now : wake, &ready)
         for event in ready {
@@ -177,6 +189,7 @@ public final class Supervisor {
             case Token.signals: try takeSignals()
             case Token.watch: noteChanges()
             case Token.scanControl: readScanCommands()
+            case Token.upgrade: readAnswer()
             default: takeWord(event.token)
             }
         }
@@ -187,7 +200,7 @@ public final class Supervisor {
     }
 
     /// Writes an event down, makes sure that it cannot happen again, and hands it to the conductor.
-    private func take(
+    func take(
         _ event: Event, from origin: JournalEntry.Origin = .none, reaping pid: ProcessID = 0
     ) {
         let now = moment
@@ -200,7 +213,7 @@ public final class Supervisor {
     }
 
     /// Hands an event to the conductor, and what comes of its actions after it.
-    private func handle(_ event: Event, at first: Moment) {
+    func handle(_ event: Event, at first: Moment) {
         var moment = first
         var events = [event]
         var isFirst = true
@@ -218,7 +231,7 @@ public final class Supervisor {
     }
 
     /// When the next outcome is, or was, handed in.
-    private func nextMoment() -> Moment {
+    func nextMoment() -> Moment {
         if let moment = replay?.nextMoment() { return moment }
         if replay?.isAtEnd == true { replay = nil }
         let now = moment
@@ -227,7 +240,7 @@ public final class Supervisor {
     }
 
     /// Performs an action and writes that down, unless the image before did so; returns its outcome.
-    private func complete(_ action: Action) -> Event? {
+    func complete(_ action: Action) -> Event? {
         let outcome: Event?
         if replay == nil {
             outcome = perform(action)
@@ -244,19 +257,19 @@ public final class Supervisor {
     }
 
     /// Asks services whether they are ready, as long as nobody knows it.
-    private func probe() {
+    func probe() {
         for id in performer.prober.services where conductor.isReady(id) { performer.prober.end(id) }
         for id in performer.prober.poll() { take(.ready(id)) }
     }
 
-    private var moment: Moment {
+    var moment: Moment {
         let (seconds, nanoseconds) = wallClock()
         return Moment(
             nanoseconds: Instant.now.nanoseconds,
             timeOfDay: TAI64N(unixSeconds: seconds, nanoseconds: nanoseconds))
     }
 
-    private func perform(_ action: Action) -> Event? {
+    func perform(_ action: Action) -> Event? {
         switch action {
         case .end(let ending, let exitCode):
             end = End(
@@ -283,7 +296,7 @@ public final class Supervisor {
     }
 
     /// Waits for commands of a service that has been opened; returns an event only when that fails.
-    private func listen(to id: ServiceID, _ name: ByteString) -> Event? {
+    func listen(to id: ServiceID, _ name: ByteString) -> Event? {
         guard let control = performer.service(id)?.control else { return nil }
         do throws(SystemError) {
             try loop.add(control, token: Token.of(id, .control))
@@ -298,7 +311,7 @@ public final class Supervisor {
 
     // MARK: - What the kernel says
 
-    private func takeSignals() throws(SystemError) {
+    func takeSignals() throws(SystemError) {
         for _ in 0..<Bound.signals {
             if let carryover {
                 guard let (signal, serial) = try carryover.readSignal(signals) else { return }
@@ -311,7 +324,7 @@ public final class Supervisor {
     }
 
     /// Takes a signal, but for what has been taken of it already.
-    private func take(_ signal: Signal, _ serial: UInt32, from first: Int = 0) {
+    func take(_ signal: Signal, _ serial: UInt32, from first: Int = 0) {
         if signal == .child {
             mayHaveDead = true
             return
@@ -325,40 +338,41 @@ public final class Supervisor {
     }
 
     /// While a change waits for the next listing, further ones wake nobody.
-    private func noteChanges() {
+    func noteChanges() {
         guard performer.scan?.drain() == true else { return }
         setWatch(muted: true)
         take(.directoryChanged)
     }
 
     /// Waits for svscanctl, once there is what it writes to.
-    private func listenToScanControl() {
+    func listenToScanControl() {
         guard let number = performer.scan?.newControlNumber else { return }
         do throws(SystemError) { try loop.add(number, token: Token.scanControl) } catch {
             messages.warning("unable to watch for commands of svscanctl", error.errno)
         }
     }
 
-    private func readScanCommands() {
+    func readScanCommands() {
         guard let number = performer.scan?.controlNumber else { return }
         do throws(SystemError) {
             takeScanCommands(try readLetters(number, Token.scanControl))
         } catch {}
     }
 
-    private func takeScanCommands(_ letters: CarriedTable.Letters, from first: Int = 0) {
+    func takeScanCommands(_ letters: CarriedTable.Letters, from first: Int = 0) {
         for (part, letter) in letters.bytes.enumerated() where part >= first {
             guard let command = ScanCommand(rawValue: letter) else { continue }
             let origin = letters.origin(part)
             switch command {
             case .rescan: take(.rescanAsked, from: origin)
             case .stop: take(.stopAsked(.exit, signal: .terminate), from: origin)
+            case .upgrade: beginUpgrade()
             }
         }
     }
 
     /// Reads some of what waits at a descriptor, in such a way that a fault right after it forgets nothing.
-    private func readLetters(_ number: Int32, _ token: UInt64) throws(SystemError)
+    func readLetters(_ number: Int32, _ token: UInt64) throws(SystemError)
         -> CarriedTable.Letters
     {
         if let carryover { return try carryover.readLetters(number, token: token) }
@@ -369,7 +383,7 @@ public final class Supervisor {
         }
     }
 
-    private func setWatch(muted: Bool) {
+    func setWatch(muted: Bool) {
         guard isWatchMuted != muted, let watch = performer.scan?.watchNumber else { return }
         do throws(SystemError) {
             // To ask for nothing is not enough: the kernel would still wake this process for each change.
@@ -381,7 +395,7 @@ public final class Supervisor {
     }
 
     /// Reaps what has ended, but not so much at once that services wait for long.
-    private func reapSome() throws(SystemError) {
+    func reapSome() throws(SystemError) {
         for _ in 0..<Bound.deaths {
             switch try peekAtChildren() {
             case .ended(let pid, let status):
@@ -408,14 +422,14 @@ public final class Supervisor {
     }
 
     /// Whether a child that was killed was so for lack of memory, as far as that can be told.
-    private func hasRunOutOfMemory(_ pid: ProcessID, _ status: ExitStatus) -> Bool {
+    func hasRunOutOfMemory(_ pid: ProcessID, _ status: ExitStatus) -> Bool {
         guard status.raw & 0x7f == Signal.kill.number, let id = conductor.service(of: pid) else {
             return false
         }
         return performer.service(id)?.extras?.group?.hasRunOutOfMemory() ?? false
     }
 
-    private func takeWord(_ token: UInt64) {
+    func takeWord(_ token: UInt64) {
         guard let (id, part) = Token.parts(of: token) else { return }
         switch part {
         case .control: readCommands(id)
@@ -433,7 +447,7 @@ public final class Supervisor {
     }
 
     /// Watches a process that is no child of this one.
-    private func watch(_ id: ServiceID, _ pid: ProcessID) {
+    func watch(_ id: ServiceID, _ pid: ProcessID) {
         guard let number = performer.watchStranger(id, pid) else { return }
         do throws(SystemError) { try loop.add(number, token: Token.of(id, .process)) } catch {
             messages.warning("unable to watch process \(pid)", error.errno)
@@ -441,7 +455,7 @@ public final class Supervisor {
     }
 
     /// Takes the commands that have come for a service; a flood of them is taken in several turns.
-    private func readCommands(_ id: ServiceID) {
+    func readCommands(_ id: ServiceID) {
         guard let service = performer.service(id), let control = service.control else { return }
         do throws(SystemError) {
             takeCommands(id, try readLetters(control, Token.of(id, .control)))
@@ -450,7 +464,7 @@ public final class Supervisor {
         }
     }
 
-    private func takeCommands(
+    func takeCommands(
         _ id: ServiceID, _ letters: CarriedTable.Letters, from first: Int = 0
     ) {
         guard let service = performer.service(id) else { return }
@@ -463,285 +477,10 @@ public final class Supervisor {
     }
 
     /// A control FIFO that cannot be read would be ready for ever.
-    private func stopListening(to service: OpenService, _ control: Int32, _ error: SystemError) {
+    func stopListening(to service: OpenService, _ control: Int32, _ error: SystemError) {
         messages.warning("unable to read \(service.name)/supervise/control", error.errno)
         do throws(SystemError) { try loop.remove(control) } catch {
             messages.warning("unable to leave \(service.name)/supervise/control", error.errno)
         }
-    }
-}
-
-// MARK: - What services say of themselves
-
-extension Supervisor {
-    /// Waits for what a service that has been started tells through its pipe or socket.
-    private func listenToNotices(of id: ServiceID) {
-        guard let service = performer.service(id) else { return }
-        for (number, part) in service.extras?.notification.newNumbers ?? [] {
-            do throws(SystemError) {
-                try loop.add(number, token: Token.of(id, part == .pipe ? .pipe : .socket))
-            } catch {
-                messages.warning(
-                    "unable to watch for the readiness of \(service.name)", error.errno)
-            }
-        }
-    }
-
-    /// Waits for the first to connect to a service that has no process; returns an event when that cannot be.
-    private func listenForConnections(to id: ServiceID) -> Event? {
-        guard let service = performer.service(id) else { return nil }
-        let numbers = service.openSockets()
-        if numbers.isEmpty { return .connected(id) }
-        // A stop may have left them in the loop.
-        ignoreConnections(to: id)
-        for number in numbers {
-            do throws(SystemError) {
-                try loop.add(number, token: Token.of(id, .listener))
-            } catch { return .connected(id) }
-        }
-        return nil
-    }
-
-    /// The sockets are the service's from now on: they would wake this process again and again.
-    private func ignoreConnections(to id: ServiceID) {
-        for number in performer.service(id)?.extras?.held.socketNumbers ?? [] {
-            do throws(SystemError) { try loop.remove(number) } catch {
-                // It was not in the loop.
-            }
-        }
-    }
-
-    private func readPipe(_ id: ServiceID) {
-        guard let number = performer.service(id)?.extras?.notification.pipeNumber else { return }
-        do throws(SystemError) {
-            takeWord(from: id, try readLetters(number, Token.of(id, .pipe)))
-        } catch {
-            if error.errno != .again { takeWord(from: id, .init(token: 0, serial: 0, bytes: [])) }
-        }
-    }
-
-    private func takeWord(from id: ServiceID, _ letters: CarriedTable.Letters) {
-        guard let channel = performer.service(id)?.extras?.notification else { return }
-        let word = NotificationChannel.word(in: letters.bytes)
-        if word == .nothing { return }
-        if word == .ready { take(.ready(id), from: letters.origin(0)) }
-        performer.recordExtras(of: id, withoutReader: true)
-        channel.closeReader()
-    }
-
-    private func readNotices(_ id: ServiceID) {
-        guard let extras = performer.service(id)?.extras else { return }
-        // Of many lines only the last one is of any use.
-        var text: ByteString?
-        extras.notification.receive { message, sender, descriptors in
-            guard conductor.isProcess(sender.process, of: id) || isTrusted(sender, id) else {
-                return
-            }
-            keep(&descriptors, message, id, extras.held)
-            if message.storesDescriptors || message.removesDescriptors {
-                performer.recordExtras(of: id)
-            }
-            if let status = message.status { text = status.visible }
-            let events = events(of: message, from: id, sender)
-            if events.isEmpty { return }
-            if let said = text { take(.said(id, .status(said))) }
-            text = nil
-            for event in events { take(event) }
-        }
-        if let text { take(.said(id, .status(text))) }
-    }
-
-    /// Lets the process that a service named go on in the place of the one that ends. It has to be a child of this
-    /// process by now, so that its end is seen: the parent that it had is gone.
-    private func installHeir(of pid: ProcessID) {
-        guard let id = conductor.service(of: pid), let heir = heirs.removeValue(forKey: id),
-            ProcessTable.parent(of: heir) == CurrentProcess.id
-        else { return }
-        take(.said(id, .mainProcess(heir)))
-    }
-
-    /// From now on, what a service leaves behind becomes a child of this process, which alone can see its end.
-    private func becomeReaper() {
-        if isReaper { return }
-        isReaper = true
-        do throws(SystemError) { try CurrentProcess.becomeSubreaper() } catch {
-            messages.warning("unable to become a child subreaper", error.errno)
-        }
-    }
-
-    /// Keeps the descriptors that a service leaves for its next start.
-    private func keep(
-        _ descriptors: inout ReceivedDescriptors, _ message: NotifyMessage, _ id: ServiceID,
-        _ held: HeldDescriptors
-    ) {
-        let name = message.descriptorName ?? "stored"
-        if message.removesDescriptors { held.remove(name) }
-        guard message.storesDescriptors else { return }
-        while let descriptor = descriptors.takeFirst() {
-            guard performer.hasRoom(for: descriptor.number) else { return }
-            held.store(
-                descriptor, name, isPolled: message.pollsDescriptors,
-                limit: conductor.storeLimit(of: id))
-        }
-    }
-
-    /// Whether a process that is not the service's own may speak for it: one that descends from it.
-    private func isTrusted(_ sender: PeerCredentials, _ id: ServiceID) -> Bool {
-        let pid = conductor.process(of: id)
-        return pid != 0 && ProcessTable.isDescendant(sender.process, of: pid)
-    }
-
-    private func events(of message: NotifyMessage, from id: ServiceID, _ sender: PeerCredentials)
-        -> [Event]
-    {
-        if message.isBarrier { return [] }
-        var events: [Event] = []
-        if let pid = message.mainPID, ProcessTable.isDescendant(pid, of: conductor.process(of: id))
-        {
-            heirs[id] = pid
-            becomeReaper()
-        }
-        if let period = message.watchdogInterval {
-            events.append(.said(id, .watchdogPeriod(period)))
-        }
-        if let time = message.timeExtension { events.append(.said(id, .extended(time))) }
-        if message.isReloading { events.append(.said(id, .reloading)) }
-        if message.isReady { events.append(.ready(id)) }
-        if message.isStopping { events.append(.said(id, .stopping)) }
-        if message.resetsRestarts { events.append(.said(id, .forgiven)) }
-        switch message.watchdog {
-        case .ping: events.append(.said(id, .pinged))
-        case .trigger: events.append(.said(id, .troubled))
-        case nil: break
-        }
-        return events
-    }
-}
-
-// MARK: - Going on after an exec
-
-extension Supervisor {
-    /// Goes on where another image of this process stopped. Throws when that has been tried often enough.
-    private func resume(_ resumption: Resumption) throws(SystemError) {
-        let fault = resumption.table.fault
-        resumption.rest()
-        if fault.stuck > Resumption.mostAttempts {
-            messages.warning("stopped by one fault after another; services are left running")
-            throw SystemError("go on", Errno(14))
-        }
-        if let adoption = resumption.adoption, fault.stuck < Resumption.mostAttempts {
-            do throws(SnapshotError) {
-                try performer.adopt(adoption.facts, resumption.carried, for: adoption.conductor)
-                resumption.carried.closeRest()
-                if let carryover { performer.begin(carryover) }
-                listenAgain()
-                conductor = adoption.conductor
-                go(through: adoption.steps, fault, resumption.table)
-                return
-            } catch {
-                carryover = nil
-            }
-        }
-        performer.forgetAll()
-        resumption.carried.closeRest()
-        messages.warning(
-            "what was left by \(resumption.cause) is of no use: taking over what runs by its status files")
-        begin()
-    }
-
-    /// Takes the steps of the image before, and then performs what was still to be performed.
-    private func go(through steps: [JournalEntry], _ fault: CarriedTable.Fault, _ table: CarriedTable) {
-        let all = Replay(steps)
-        replay = all
-        if fault.stuck == Resumption.mostAttempts - 1 { replay = all.withoutLastEvent() }
-        var last = all
-        while let (event, moment) = replay?.nextEvent() {
-            if let replay { last = replay }
-            handle(event, at: moment)
-        }
-        if replay?.isBroken == true {
-            replay = nil
-            performer.forgetAll()
-            var parts = configuration.conductor
-            parts.hasScanDirectory = configuration.scanDirectory != nil
-            parts.command = configuration.command?.program
-            conductor = Conductor(parts)
-            carryover = nil
-            messages.warning("what was left does not fit together: taking over what runs by its status files")
-            return begin()
-        }
-        replay = nil
-        if fault.stuck == Resumption.mostAttempts - 1 {
-            carryover?.renew(conductor, performer.facts)
-        }
-        if fault.signal != 0 {
-            messages.warning(
-                "went on after \(Resumption.cause(fault)): processes of services: \(conductor.processCount), none was restarted")
-        }
-        for action in conductor.lasting {
-            if let outcome = perform(action) { take(outcome) }
-        }
-        takeWhatWasRead(last, table)
-        if performer.scan != nil { take(.directoryChanged) }
-    }
-
-    /// Waits again for all that was waited for.
-    private func listenAgain() {
-        for index in performer.services.indices {
-            let id = ServiceID(index)
-            guard let service = performer.service(id) else { continue }
-            if let control = service.control {
-                do throws(SystemError) {
-                    try loop.add(control, token: Token.of(id, .control))
-                } catch {
-                    messages.warning("unable to watch \(service.name)/supervise/control", error.errno)
-                }
-            }
-            listenToNotices(of: id)
-            watch(id, service.process)
-        }
-        listenToScanControl()
-    }
-
-    /// Takes what was read, but not written down, when the fault came.
-    private func takeWhatWasRead(_ last: Replay, _ table: CarriedTable) {
-        let letters = table.letters
-        let first = last.lastLetters.serial == letters.serial ? Int(last.lastLetters.part) + 1 : 0
-        if letters.token == Token.scanControl {
-            takeScanCommands(letters, from: first)
-        } else if !letters.bytes.isEmpty, let (id, part) = Token.parts(of: letters.token) {
-            if part == .control { takeCommands(id, letters, from: first) }
-            if part == .pipe && first == 0 { takeWord(from: id, letters) }
-        }
-        if let (signal, serial) = table.signal {
-            let first = last.lastSignal.serial == serial ? Int(last.lastSignal.part) + 1 : 0
-            take(signal, serial, from: first)
-        }
-    }
-
-    /// Performs the action that was under way at the fault.
-    private func performAgain(_ action: Action) -> Event? {
-        let pid = carryover?.startedProcess ?? 0
-        if pid > 0 {
-            switch action {
-            case .start(let id, _, _, _):
-                performer.service(id)?.process = pid
-                listenToNotices(of: id)
-                return .started(id, pid: pid)
-            case .accompany(let id, _, _, _): return .accompanied(id, .started(pid: pid))
-            default: break
-            }
-        }
-        if resumption?.table.fault.stuck == Resumption.mostAttempts - 2 , let failure = action.failure {
-            return failure
-        }
-        performer.forget(action)
-        return perform(action)
-    }
-}
-
-extension CarriedTable.Letters {
-    fileprivate func origin(_ part: Int) -> JournalEntry.Origin {
-        .init(serial: serial, part: UInt16(truncatingIfNeeded: part), isSignal: false)
     }
 }

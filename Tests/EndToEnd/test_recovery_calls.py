@@ -2,14 +2,15 @@
 
 import itertools
 import os
-import pathlib
 import platform
 import signal
+import subprocess
 
 import pytest
 
-from apus import run, wait_for
-from services import lay, lines, pid_of, supervised, supervisor, svstat, wait_down, wait_up
+from apus import BIN, background, run, wait_for
+from faults import init, wait_over
+from services import lay, lines, pid_of, supervised, supervisor, wait_down, wait_up
 from stepping import Stepper
 
 pytestmark = pytest.mark.skipif(platform.machine() != "x86_64", reason="it knows the registers of x86-64 only")
@@ -37,10 +38,6 @@ def each_call(pid, stimulus, is_done, check):
             faults += number is not None
         if not found:
             return faults
-
-
-def is_ready(path):
-    return " ready" in svstat(path) or b"ready" in run("svls", path).stdout
 
 
 def test_restart_with_finish_readiness_and_logger(tmp_path):
@@ -148,3 +145,41 @@ def test_stop(tmp_path):
             break
         faults += 1
     assert faults > 8
+
+
+def test_one_fault_after_another_leaves_the_services_running(tmp_path):
+    """Where nothing helps, process 1 only reaps, says so, and still ends the container when it is told to."""
+    path = lay(tmp_path / "a")
+    with init("-s", tmp_path) as (process, first):
+        pid = wait_up(path)
+        Stepper(first).own_faults(6)
+        text = b""
+
+        def said():
+            nonlocal text
+            text += process.stderr.read() or b""
+            return b"only reaping from here on" in text
+        wait_for(said, "word of it")
+        assert b"stopped by one fault after another; services are left running" in text, text
+        assert pid_of(path) == pid and process.poll() is None
+        os.kill(first, signal.SIGTERM)
+        assert process.wait(20) == 111
+
+
+def test_a_fault_of_its_own_is_told(tmp_path):
+    path = lay(tmp_path / "a")
+    with init("-s", tmp_path) as (process, first):
+        pid = wait_up(path)
+        Stepper(first).own_faults(2)
+        wait_over(first)
+        assert pid_of(path) == pid
+        assert b"went on after a fault of its own (signal 11" in process.stderr.read()
+
+
+def test_a_fault_of_another_program_is_one_line(tmp_path):
+    with background(BIN / "multilog", tmp_path / "main", stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        wait_for((tmp_path / "main/current").exists)
+        stepper = Stepper(process.pid)
+        stepper.own_fault()
+        assert process.wait(10) == 111
+        assert process.stderr.read() == b"multilog: fatal: stopped by a fault of its own: bad memory access\n"

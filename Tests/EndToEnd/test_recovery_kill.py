@@ -15,6 +15,16 @@ def kill_outright(process):
     process.wait()
 
 
+def damage(pid):
+    """Changes a byte in both areas of the table of a supervisor."""
+    for entry in os.listdir(f"/proc/{pid}/fd"):
+        if os.readlink(f"/proc/{pid}/fd/{entry}").startswith("/memfd:apus"):
+            with open(f"/proc/{pid}/fd/{entry}", "r+b") as content:
+                for area in (65536, 65536 + (32 * 2**20 - 65536) // 2):
+                    content.seek(area + 30)
+                    content.write(b"\xa5")
+
+
 def test_service_and_logger_are_taken_over(tmp_path):
     path = lay(tmp_path / "a", COUNTER, log="exec cat >> out")
     with supervisor("svscan", tmp_path) as first:
@@ -86,12 +96,7 @@ def test_a_damaged_table(tmp_path):
     paths = [lay(tmp_path / name, COUNTER, log="exec cat >> out") for name in "ab"]
     with init("-s", tmp_path) as (process, first):
         pids = [(wait_up(path), wait_up(path / "log")) for path in paths]
-        for entry in os.listdir(f"/proc/{first}/fd"):
-            if os.readlink(f"/proc/{first}/fd/{entry}").startswith("/memfd:apus"):
-                with open(f"/proc/{first}/fd/{entry}", "r+b") as content:
-                    for area in (65536, 65536 + (32 * 2**20 - 65536) // 2):
-                        content.seek(area + 30)
-                        content.write(b"\xa5")
+        damage(first)
         os.kill(first, signal.SIGILL)
         text = b""
         def said():
@@ -124,3 +129,17 @@ def test_there_is_never_a_second_copy(tmp_path):
             assert pid_of(path) == pid
             kill_outright(process)
     assert len(lines(path / "started")) == 1
+
+
+def test_a_damaged_table_and_the_main_command(tmp_path):
+    """The main command has no status file; it is not started twice either."""
+    script = f"echo $$ >> {tmp_path}/started; while [ ! -e {tmp_path}/go ]; do sleep 0.01; done; exit 42"
+    with init("-s", "/nonexistent", "--", "sh", "-c", script) as (process, first):
+        wait_for(lambda: lines(tmp_path / "started"))
+        damage(first)
+        os.kill(first, signal.SIGSEGV)
+        wait_over(first, 0)
+        wait_for(lambda: b"taking over" in (process.stderr.read() or b""), "word of it")
+        (tmp_path / "go").touch()
+        assert process.wait(15) == 42
+        assert len(lines(tmp_path / "started")) == 1

@@ -15,6 +15,7 @@ private let targets: [Target] =
     + NetworkFormat.allCases.map { format in Target(name: format.rawValue) { format.take($0) } }
     + LogFormat.allCases.map { format in Target(name: format.rawValue) { format.take($0) } }
     + DefinitionFormat.allCases.map { format in Target(name: format.rawValue) { format.take($0) } }
+    + JournalFormat.allCases.map { format in Target(name: format.rawValue) { format.take($0) } }
 
 private let target: Target = {
     let name = ProcessInfo.processInfo.environment["FUZZ_FORMAT"]

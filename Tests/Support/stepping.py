@@ -39,9 +39,8 @@ class Stepper:
         _ptrace(_GETREGS, self.pid, None, ctypes.cast(ctypes.byref(registers), ctypes.c_void_p))
         return registers
 
-    def _next_stop(self):
+    def _next_stop(self, number=0):
         """Goes on to the next begin or end of a system call; None when it is over."""
-        number = 0
         while True:
             _ptrace(_SYSCALL, self.pid, None, ctypes.c_void_p(number))
             _, status = os.waitpid(self.pid, _ALL)
@@ -75,6 +74,41 @@ class Stepper:
                 if passed == count:
                     return self._fault(fault, number)
                 passed += 1
+
+    def own_fault(self, fault=signal.SIGSEGV):
+        """Has the process meet a fault as if it were of its own making. Detaches."""
+        self._next_stop()
+        self._send(fault)
+        _ptrace(_DETACH, self.pid, None, ctypes.c_void_p(int(fault)))
+
+    def _send(self, fault):
+        """At the begin or end of a call: has the kernel send a signal, and goes on until it is about to be met."""
+        number = int(fault)
+        while True:
+            _ptrace(_SYSCALL, self.pid, None, ctypes.c_void_p(number))
+            _, status = os.waitpid(self.pid, _ALL)
+            assert os.WIFSTOPPED(status), status
+            if os.WSTOPSIG(status) == fault:
+                return
+            number = 0
+
+    def own_faults(self, count, fault=signal.SIGSEGV):
+        """Has the process meet a fault as if it were of its own making, and each next image of it as soon as it is ready for
+        one. Detaches."""
+        self._next_stop()
+        for number in range(count):
+            self._send(fault)
+            execs, met = 0, int(fault)
+            while True:
+                registers = self._next_stop(met)
+                met = 0
+                assert registers is not None, "it ended"
+                execs += registers.orig_rax in (59, 322)
+                # rt_sigprocmask(SIG_UNBLOCK): those of faults, in the next image.
+                if execs and registers.orig_rax == 14 and registers.rdi == 1:
+                    self._next_stop()
+                    break
+        _ptrace(_DETACH, self.pid)
 
     def _fault(self, fault, number):
         os.kill(self.pid, fault)

@@ -200,6 +200,7 @@ struct cl_table {
     uint64_t letters_token;        /* where they were read */
     uint8_t letters[CL_TABLE_INBOX_SIZE];
     uint8_t signals[128];          /* a struct signalfd_siginfo */
+    int32_t command, not_command;  /* the main command's process, and its complement */
     char name[16];                 /* as ps shows it, which an exec of an open file would change */
 };
 int32_t *cl_table_started(struct cl_table *table);

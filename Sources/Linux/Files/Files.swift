@@ -396,7 +396,8 @@ public func makeMemoryFile(_ name: ByteString, canBeSealed: Bool = false) throws
     Descriptor(
         owning: try Kernel.call("memfd_create") {
             name.withCString {
-                memfd_create($0, UInt32(MFD_CLOEXEC) | (canBeSealed ? UInt32(MFD_ALLOW_SEALING) : 0))
+                memfd_create(
+                    $0, UInt32(MFD_CLOEXEC) | (canBeSealed ? UInt32(MFD_ALLOW_SEALING) : 0))
             }
         })
 }

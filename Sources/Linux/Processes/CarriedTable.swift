@@ -40,6 +40,8 @@ public final class CarriedTable {
         head.pointee.size = UInt64(CarriedTable.size)
         head.pointee.process = CurrentProcess.id
         cl_table_note_name(head)
+        note(descriptor: self.file.number)
+        note(descriptor: binary.number)
         head.pointee.magic = CarriedTable.magic
     }
 
@@ -113,10 +115,17 @@ public final class CarriedTable {
         cl_unblock_faults()
     }
 
-    /// Executes another binary in this way; throws why that is not possible.
+    /// Executes another binary in this way, which the next fault executes again; throws why that is not possible.
     public func carryOver(to other: borrowing Descriptor) throws(SystemError) {
-        let number = other.number
-        _ = try Kernel.call("execve", retry: false) { cl_carry_over(number) }
+        let number = binary.number
+        let own = try binary.duplicate()
+        try redirect(number, to: other.number, closeOnExec: true)
+        do throws(SystemError) {
+            _ = try Kernel.call("execve", retry: false) { cl_carry_over(number) }
+        } catch {
+            try redirect(number, to: own.number, closeOnExec: true)
+            throw error
+        }
     }
 
     /// The last fault.
@@ -173,6 +182,17 @@ public final class CarriedTable {
         return numbers
     }
 
+    /// Notes the process of the main command, which is known also when all else is damaged.
+    public func note(command pid: ProcessID) {
+        head.pointee.command = pid
+        head.pointee.not_command = ~pid
+    }
+
+    /// The process of the main command; 0 when there is none.
+    public var command: ProcessID {
+        head.pointee.not_command == ~head.pointee.command ? max(0, head.pointee.command) : 0
+    }
+
     // MARK: - The areas
 
     private var areaSize: Int { (CarriedTable.size - Int(CL_TABLE_AREAS)) / 2 }
@@ -216,6 +236,9 @@ public final class CarriedTable {
         cl_table_commit(head, Int32(area), UInt64(next) | UInt64(check) << 32)
         return true
     }
+
+    /// Gives up what is in the area in force: it is not all that it should be.
+    public func spoil() { cl_table_commit(head, Int32(current), 1) }
 
     /// Begins the other area, which `fill` appends to, and puts it in force if that returns true. The memory of the
     /// one before is given back.

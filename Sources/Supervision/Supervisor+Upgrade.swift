@@ -1,0 +1,56 @@
+import Bytes
+import Commands
+import Formats
+import Linux
+import ServiceFiles
+import Services
+
+// Becoming another binary in place.
+
+extension Supervisor {
+    /// Asks the binary that has this one's name by now.
+    func beginUpgrade() {
+        if upgrade != nil { return }
+        guard carryover != nil else {
+            return messages.warning("unable to become another binary: there is no table")
+        }
+        do throws(SystemError) {
+            let asked = try Upgrade(configuration.environment)
+            try loop.add(asked.number, token: Token.upgrade)
+            upgrade = asked
+        } catch {
+            messages.warning("unable to ask the binary that has this one's name", error.errno)
+        }
+    }
+
+    func readAnswer() {
+        switch upgrade?.read() {
+        case nil, .some(.none): break
+        case .right: mayUpgrade = true
+        case .wrong: refuseUpgrade("it does not go on from what this one leaves")
+        }
+    }
+
+    func refuseUpgrade(_ reason: ByteString) {
+        guard let asked = upgrade else { return }
+        asked.end()
+        upgrade = nil
+        messages.warning("staying what it is instead of becoming \(asked.path): \(reason)")
+    }
+
+    /// Becomes the binary, at a time when no action is due.
+    func upgradeIfDue() {
+        guard let asked = upgrade else { return }
+        if mayUpgrade {
+            mayUpgrade = false
+            upgrade = nil
+            do throws(SystemError) {
+                try carryover?.become(asked.binary, conductor, performer.facts)
+            } catch {
+                messages.warning("unable to become \(asked.path)", error.errno)
+            }
+        } else if asked.deadline <= .now {
+            refuseUpgrade("it did not answer in time")
+        }
+    }
+}
