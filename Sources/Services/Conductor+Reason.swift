@@ -26,7 +26,7 @@ extension Conductor {
     /// The same of a service that takes all others with it.
     func reason(essential id: ServiceID) -> ByteString {
         guard let service = services[id.index] else { return "an essential service has ended" }
-        if service.machine.state == .failed {
+        if service.machine.state == .failed && service.machine.reason != .ended {
             return
                 "the essential service \(service.name) has failed, \(service.machine.reason.words)"
         }

@@ -93,7 +93,10 @@ struct AdoptionTests {
         #expect(adoption.facts.services == [nil, facts[2], facts[0]])
         #expect(adoption.facts.extras[2] == facts[4])
         #expect(adoption.facts.pipes == [nil, facts[3]])
-        #expect(adoption.facts.scanControl == facts[5])
+        #expect(adoption.facts.outputs[2] == facts[5])
+        #expect(adoption.facts.outputLogger == facts[6])
+        #expect(adoption.facts.pipelines == ["reader": facts[7]])
+        #expect(adoption.facts.scanControl == facts[8])
         #expect(adoption.facts.environment == Environment(["A=1", "B="]))
     }
 
