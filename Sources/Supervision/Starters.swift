@@ -65,6 +65,17 @@ final class Starters {
     /// Starts a program of that standing; nil when too many are on their way. Whatever `setup` says, the child gets back
     /// what this process changed for itself: the limit on descriptors, blocked and ignored signals.
     func start(_ standing: Standing, _ setup: ChildSetup) throws(SystemError) -> ProcessID? {
+        try start(by: starter(of: standing), nil, setup)
+    }
+
+    /// Starts another program than that standing's own, with more than three descriptors perhaps.
+    func start(_ program: PreparedProgram, _ setup: ChildSetup) throws(SystemError) -> ProcessID? {
+        try start(by: others, program, setup)
+    }
+
+    private func start(
+        by starter: ProgramStarter?, _ program: PreparedProgram?, _ setup: ChildSetup
+    ) throws(SystemError) -> ProcessID? {
         var setup = setup
         setup.descriptorLimit = inheritedLimit
         setup.defaultSignals = .all
@@ -72,21 +83,12 @@ final class Starters {
         case .some(let lent):
             lent.lend(&setup)
             defer { takeBack() }
-            return try starter(of: standing)?.startWithoutWaiting(
-                setup, noting: carryover?.expectStart())
+            return try starter?.startWithoutWaiting(
+                setup, instead: program, noting: carryover?.expectStart())
         case .none:
-            return try starter(of: standing)?.startWithoutWaiting(
-                setup, noting: carryover?.expectStart())
+            return try starter?.startWithoutWaiting(
+                setup, instead: program, noting: carryover?.expectStart())
         }
-    }
-
-    /// Starts another program than that standing's own, with more than two descriptors perhaps.
-    func start(_ program: PreparedProgram, _ setup: ChildSetup) throws(SystemError) -> ProcessID? {
-        var setup = setup
-        setup.descriptorLimit = inheritedLimit
-        setup.defaultSignals = .all
-        return try others.startWithoutWaiting(
-            setup, instead: program, noting: carryover?.expectStart())
     }
 
     private func takeBack() {

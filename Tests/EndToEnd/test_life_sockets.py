@@ -400,13 +400,16 @@ time.sleep(1000)""", settings="fd-store 3\n")
     def test_many_do_not_keep_it_from_starting(self, service, count):
         lay(service, self.STORE % f"""
 if given == 30:
-    for number in range({count}): send("FDSTORE=1", os.open("run", os.O_RDONLY))
+    fd = os.open("run", os.O_RDONLY)
+    for number in range({count}): send("FDSTORE=1", fd)
+    r, w = os.pipe(); send("BARRIER=1", w); os.close(w); os.read(r, 1)
+    open("sent", "w").close()
 time.sleep(1000)""", settings="fd-store 1024\n" + "".join(
             f"listen unix {service.parent.parent}/{number}\n" for number in range(30)))
         with supervise(service):
             wait_for(lambda: lines(service / "given"), "the first")
             pid = wait_up(service)
-            time.sleep(0.5)
+            wait_for(lambda: (service / "sent").exists(), "the last to be taken", 30)
             svc("-t", service)
             wait_up(service, pid)
             wait_for(lambda: len(lines(service / "given")) == 2, "the second", 5)
