@@ -118,6 +118,15 @@ def test_a_shell_reads_it_alike(tmp_path):
     assert taken > 100 and show.exists()
 
 
+@pytest.mark.parametrize("first", ["{bin}/chain", "{bin}/chain -n", "{bin}/apus chain", "/usr/bin/env chain", "/bin/sh"])
+def test_svcheck_reads_it(tmp_path, first):
+    (tmp_path / "scan/web").mkdir(parents=True)
+    script(tmp_path / "scan/web/run", f"#!{first.format(bin=BIN.resolve())}\n\nhttpd > log\n")
+    result = run(BIN / "svcheck", tmp_path / "scan")
+    told = [] if "sh" in first else [f"{tmp_path}/scan/web/run:3: > redirects nothing here: use redirect, or quote it"]
+    assert (result.stdout + result.stderr).decode().splitlines() == told
+
+
 @ROOT_ONLY
 def test_a_service_without_any_shell(tmp_path):
     """In a root directory that has the binary and nothing else, all of a service's files are chain's."""
