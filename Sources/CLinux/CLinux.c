@@ -25,6 +25,11 @@ long cl_syscall(long number, long a, long b, long c, long d)
     return syscall(number, a, b, c, d);
 }
 
+long cl_syscall_5(long number, long a, long b, long c, long d, long e)
+{
+    return syscall(number, a, b, c, d, e);
+}
+
 static int copy_status(int result, const struct stat *from, struct cl_status *to)
 {
     if (result == 0)

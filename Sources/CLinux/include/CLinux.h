@@ -64,6 +64,7 @@ int cl_openat(int directory, const char *path, int flags, mode_t mode);
 int cl_fcntl(int descriptor, int command, int argument);
 int cl_prctl(int operation, unsigned long a, unsigned long b, unsigned long c, unsigned long d);
 long cl_syscall(long number, long a, long b, long c, long d);
+long cl_syscall_5(long number, long a, long b, long c, long d, long e);
 
 /* struct stat has different members in the two libcs, and st_atime a macro. */
 struct cl_status {
