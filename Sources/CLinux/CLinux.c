@@ -30,6 +30,11 @@ int cl_waitid(pid_t child, long information, int options)
     return (int)syscall(SYS_waitid, child ? P_PID : P_ALL, child, information, options, NULL);
 }
 
+long cl_syscall_5(long number, long a, long b, long c, long d, long e)
+{
+    return syscall(number, a, b, c, d, e);
+}
+
 static int copy_status(int result, const struct stat *from, struct cl_status *to)
 {
     if (result == 0)

@@ -36,6 +36,15 @@ public struct ChainFile: Equatable, Sendable {
         self.words = words
     }
 
+    /// Whether the first line of a file of this content names chain(8) as its interpreter.
+    public static func isInterpreter(of content: [UInt8]) -> Bool {
+        guard content.starts(with: "#!".utf8) else { return false }
+        let line = content.dropFirst(2).prefix { $0 != UInt8(ascii: "\n") }
+        let words = line.split { $0.isBlank }.map { ByteString($0).lastComponent }
+        if words.first == "chain" { return true }
+        return words.count > 1 && words[1] == "chain" && (words[0] == "apus" || words[0] == "env")
+    }
+
     /// The command. `value` tells what a variable has, or an argument by its number; what has nothing is a mistake.
     public func command(_ value: (ByteString) -> ByteString?) throws(Mistake) -> [ByteString] {
         var command: [ByteString] = []

@@ -118,6 +118,15 @@ def test_a_shell_reads_it_alike(tmp_path):
     assert taken > 100 and show.exists()
 
 
+@pytest.mark.parametrize("first", ["{bin}/chain", "{bin}/chain -n", "{bin}/apus chain", "/usr/bin/env chain", "/bin/sh"])
+def test_svcheck_reads_it(tmp_path, first):
+    (tmp_path / "scan/web").mkdir(parents=True)
+    script(tmp_path / "scan/web/run", f"#!{first.format(bin=BIN.resolve())}\n\nhttpd > log\n")
+    result = run(BIN / "svcheck", tmp_path / "scan")
+    told = [] if "sh" in first else [f"{tmp_path}/scan/web/run:3: > redirects nothing here: use redirect, or quote it"]
+    assert (result.stdout + result.stderr).decode().splitlines() == told
+
+
 @ROOT_ONLY
 def test_a_service_without_any_shell(tmp_path):
     """In a root directory that has the binary and nothing else, all of a service's files are chain's."""
@@ -135,18 +144,17 @@ def test_a_service_without_any_shell(tmp_path):
     (service / "env").mkdir(parents=True)
     (service / "env/PORT").write_text("8080\n")
     script(service / "run", "#!/usr/bin/chain\n# A server.\nredirect -d 2=1 -w /tmp/out\nmkdirs -o www -m 0700 /run/web\n"
-           "envdir ./env\nsetuidgid www\ncd /run/web\n'./../../service/web/start'\n")
-    script(service / "start", "#!/usr/bin/apus chain\nmultilog +\"port ${PORT}\" ./log\n")
-    script(service / "finish", "#!/usr/bin/chain\nredirect -x /tmp/finished mkdirs /tmp/end-${1}-${2}\n")
+           "envdir ./env\nsetuidgid www\ncd /run/web\n'./../../service/web/serve'\n")
+    script(service / "serve", "#!/usr/bin/apus chain\nmultilog +\"port ${PORT}\" ./log\n")
+    script(service / "finish", "#!/usr/bin/chain\nredirect -a /tmp/finished mkdirs /tmp/end-${1}-${2}\n")
     with pid_namespace("chroot", root, "/usr/bin/init", "-t", "5", stderr=subprocess.PIPE) as (process, first):
-        wait_for(lambda: (root / "run/web/log/current").exists() or (root / "tmp/end-111-0").exists(),
-                 "the service")
+        # It has nothing to read, so it ends.
+        wait_for(lambda: (root / "run/web/log/current").exists() and (root / "tmp/end-0-0").is_dir(), "the service")
         web = root / "run/web"
         assert (stat.S_IMODE(web.stat().st_mode), web.stat().st_uid) == (0o700, 4711)
         os.kill(first, 15)
         assert process.wait(20) == 0
     assert process.stderr.read() == b""
-    assert (root / "tmp/end-0-0").is_dir() or (root / "tmp/end--1-15").is_dir()
     assert (root / "tmp/finished").exists()
 
 

@@ -64,6 +64,7 @@ int cl_openat(int directory, const char *path, int flags, mode_t mode);
 int cl_fcntl(int descriptor, int command, int argument);
 int cl_prctl(int operation, unsigned long a, unsigned long b, unsigned long c, unsigned long d);
 long cl_syscall(long number, long a, long b, long c, long d);
+long cl_syscall_5(long number, long a, long b, long c, long d, long e);
 
 /* waitid(2) for a child, or any if that is 0, into a siginfo_t at this address. */
 int cl_waitid(pid_t child, long information, int options);

@@ -16,6 +16,8 @@ public enum ConfinementOption: CaseIterable, Sendable {
     case group
     /// `--groups LIST`.
     case groups
+    /// `--inaccessible PATHS`.
+    case inaccessible
     /// `--inheritable LIST`.
     case inheritable
     /// `--landlock RULES`.
@@ -32,6 +34,16 @@ public enum ConfinementOption: CaseIterable, Sendable {
     case noRoot
     /// `--oom-score-adj NUMBER`.
     case outOfMemoryScore
+    /// `--own NAMESPACES`.
+    case own
+    /// `--own-dev`.
+    case ownDevices
+    /// `--own-tmp`.
+    case ownTemporaryFiles
+    /// `--read-only PATHS`.
+    case readOnly
+    /// `--read-write PATHS`.
+    case readWrite
     /// `--seccomp POLICY`.
     case seccomp
     /// `--securebits LIST`.
@@ -51,6 +63,7 @@ public enum ConfinementOption: CaseIterable, Sendable {
         case .chroot: "chroot"
         case .group: "group"
         case .groups: "groups"
+        case .inaccessible: "inaccessible"
         case .inheritable: "inheritable"
         case .landlock: "landlock"
         case .limit: "limit"
@@ -59,6 +72,11 @@ public enum ConfinementOption: CaseIterable, Sendable {
         case .noNewPrivileges: "no-new-privs"
         case .noRoot: "noroot"
         case .outOfMemoryScore: "oom-score-adj"
+        case .own: "own"
+        case .ownDevices: "own-dev"
+        case .ownTemporaryFiles: "own-tmp"
+        case .readOnly: "read-only"
+        case .readWrite: "read-write"
         case .seccomp: "seccomp"
         case .securebits: "securebits"
         case .umask: "umask"
@@ -69,7 +87,7 @@ public enum ConfinementOption: CaseIterable, Sendable {
 
     private var takesValue: Bool {
         switch self {
-        case .noNewPrivileges, .noRoot, .userEnvironment: false
+        case .noNewPrivileges, .noRoot, .ownDevices, .ownTemporaryFiles, .userEnvironment: false
         default: true
         }
     }
@@ -91,6 +109,7 @@ extension ConfinementOptions {
         case .chroot: root = value
         case .group: try credentials.take(group: value)
         case .groups: try credentials.take(groups: value)
+        case .inaccessible: try sandbox.take(inaccessible: value)
         case .inheritable: capabilities.inheritable = try CapabilityList(value)
         case .landlock:
             var rules = landlock ?? LandlockRules()
@@ -106,6 +125,11 @@ extension ConfinementOptions {
             let score = try ConfinementOptions.number(
                 value, within: -1000...1000, "out-of-memory score")
             killScore = "\(score)"
+        case .own: try sandbox.take(own: value)
+        case .ownDevices: sandbox.hasOwnDevices = true
+        case .ownTemporaryFiles: sandbox.hasOwnTemporaryFiles = true
+        case .readOnly: try sandbox.take(readOnly: value)
+        case .readWrite: try sandbox.take(readWrite: value)
         case .seccomp:
             if filter != nil { throw Failure("a second system call policy", exitCode: 100) }
             filter = try SystemCallFilter(policy: value)

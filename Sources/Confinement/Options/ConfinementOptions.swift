@@ -19,6 +19,8 @@ public struct ConfinementOptions: Sendable {
     var landlock: LandlockRules?
     /// The system calls that are allowed.
     public var filter: SystemCallFilter?
+    /// What it has for itself, and which files it does not have.
+    var sandbox = Sandbox()
     /// The root directory.
     var root: ByteString?
     /// The permissions that new files do not get.
@@ -37,16 +39,17 @@ public struct ConfinementOptions: Sendable {
     ///
     /// 1. out-of-memory score, nice value, umask and resource limits, which privilege may raise, and
     ///    before a change of user whose process count they limit; the score while /proc is there;
-    /// 2. the root directory, once nothing outside is needed, and while CAP_SYS_CHROOT is there;
-    /// 3. the files of Landlock's rules are opened: as the program will see them, by one who may;
-    /// 4. the bounding set, which wants CAP_SETPCAP;
-    /// 5. groups, group, user, each of which the next would make impossible;
-    /// 6. permitted, effective, inheritable, then ambient, which must be in two of them;
-    /// 7. securebits, which may forbid all that, and then CAP_SETPCAP, if it was kept for them;
-    /// 8. limits on memory that this process needs more of itself until now;
-    /// 9. no_new_privs;
-    /// 10. Landlock;
-    /// 11. the filter, last, since it may forbid all of the above.
+    /// 2. namespaces and mounts, while CAP_SYS_ADMIN and all files are there;
+    /// 3. the root directory, once nothing outside is needed, and while CAP_SYS_CHROOT is there;
+    /// 4. the files of Landlock's rules are opened: as the program will see them, by one who may;
+    /// 5. the bounding set, which wants CAP_SETPCAP;
+    /// 6. groups, group, user, each of which the next would make impossible;
+    /// 7. permitted, effective, inheritable, then ambient, which must be in two of them;
+    /// 8. securebits, which may forbid all that, and then CAP_SETPCAP, if it was kept for them;
+    /// 9. limits on memory that this process needs more of itself until now;
+    /// 10. no_new_privs;
+    /// 11. Landlock;
+    /// 12. the filter, last, since it may forbid all of the above.
     ///
     /// Whatever fails, fails all: the program must not be started.
     public func apply(withoutExec: Bool = false) throws(Failure) {
@@ -55,6 +58,7 @@ public struct ConfinementOptions: Sendable {
         for (resource, change) in limits where !change.isTight(for: resource) {
             try change.apply(to: resource)
         }
+        try sandbox.apply()
         if let root { try changeRoot(root) }
         let ruleset = try landlock?.ruleset()
         let plan = try planCapabilities(withoutExec: withoutExec)
@@ -102,7 +106,9 @@ public struct ConfinementOptions: Sendable {
     /// program of a chain before this one that changed the user without an exec has left this process
     /// with files in /proc that are root's.
     public func restart(_ call: Call) -> Outcome? {
-        guard killScore != nil, CurrentProcess.hasChangedIDs else { return nil }
+        guard killScore != nil || sandbox.hasOwnUsers, CurrentProcess.hasChangedIDs else {
+            return nil
+        }
         var again = Invocation(
             "/proc/self/exe", arguments: call.arguments, environment: call.environment)
         again.requireExec()
@@ -124,7 +130,7 @@ public struct ConfinementOptions: Sendable {
     /// something to say about it, and a root directory, which may have another program.
     private func execCompletes(wasRoot: Bool) -> Bool {
         if !capabilities.isEmpty || !securebits.isEmpty || filter != nil || landlock != nil
-            || root != nil
+            || root != nil || !sandbox.isEmpty
         {
             return true
         }

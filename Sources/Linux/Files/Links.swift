@@ -36,3 +36,12 @@ public func makeSymbolicLink(
         path.withCString { name in target.withCString { symlinkat($0, directory.number, name) } }
     }
 }
+
+extension CurrentProcess {
+    /// The path of the current directory. getcwd(2).
+    public static func directory() throws(SystemError) -> ByteString {
+        var buffer = [CChar](repeating: 0, count: 4096)
+        _ = try Kernel.call("getcwd") { getcwd(&buffer, buffer.count) == nil ? -1 : 0 }
+        return ByteString(cString: buffer)
+    }
+}

@@ -24,6 +24,9 @@ extension CurrentProcess {
     /// Its real group.
     public static var group: UInt32 { getgid() }
 
+    /// Its effective group.
+    public static var effectiveGroup: UInt32 { getegid() }
+
     /// Its users. getresuid(2).
     public static func users() throws(SystemError) -> ProcessIDs {
         var (real, effective, saved): (UInt32, UInt32, UInt32) = (0, 0, 0)

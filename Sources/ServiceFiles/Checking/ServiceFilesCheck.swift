@@ -1,5 +1,6 @@
 import Bytes
 import Commands
+import Formats
 import Linux
 import Services
 
@@ -55,6 +56,21 @@ struct ServiceFilesCheck {
     private mutating func checkProgram(_ name: ByteString) {
         if let obstacle = executionObstacle(name, in: reader.place) { complain(name, obstacle) }
         checkAccess(name)
+        checkChain(name)
+    }
+
+    /// What chain(8) would say of a file that is for it.
+    private mutating func checkChain(_ name: ByteString) {
+        let content: [UInt8]
+        do throws(SystemError) {
+            guard try status(of: name, in: reader.place).isRegular else { return }
+            content = try contents(of: name, limit: 1 << 16, in: reader.place)
+        } catch { return }
+        guard ChainFile.isInterpreter(of: content) else { return }
+        do throws(ChainFile.Mistake) { _ = try ChainFile(content) } catch {
+            problems.append(
+                DefinitionProblem(file: "\(path)/\(name)", line: error.line, text: error.text))
+        }
     }
 
     /// What a one-shot does or undoes: s6-rc's is a command line unless it can be executed.
