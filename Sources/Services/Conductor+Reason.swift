@@ -1,4 +1,5 @@
 import Bytes
+import Formats
 
 extension Conductor {
     /// Why everything has ended, for people; to be asked when it has.

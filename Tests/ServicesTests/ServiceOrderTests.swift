@@ -245,7 +245,7 @@ private func bundle(_ contents: ByteString...) -> ServiceDefinition {
         #expect(script.end(2, 7 << 8).ends.sorted() == [99, 101])
         script.end(1, 15)
         #expect(script.take(.died(pid: 99, Death(status: 15))).exitCode == 7)
-        #expect(script.conductor.reason == "the essential service b has failed, it ended")
+        #expect(script.conductor.reason == "the essential service b has ended")
     }
 
     @Test("Another is run only when it is over, and dependents are restarted after each end")
