@@ -56,12 +56,16 @@ public struct ServiceDirectory: ~Copyable {
         }
     }
 
-    /// What the supervisor before this one wrote last; nil when there was none.
+    /// What the supervisor before this one wrote last; nil when there was none, or when another user may have written it,
+    /// who would choose the process that is signalled then.
     public var lastStatus: StatusRecord? {
         switch files {
         case .some(let files):
             do throws(SystemError) {
-                return try StatusRecord(readFrom: try files.locked.supervise.openStatus())
+                let file = try files.locked.supervise.openStatus()
+                let owner = try status(of: file.number).user
+                guard owner == 0 || owner == CurrentProcess.effectiveUser else { return nil }
+                return try StatusRecord(readFrom: file)
             } catch { return nil }
         case .none: return nil
         }
