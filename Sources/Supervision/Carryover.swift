@@ -111,7 +111,7 @@ final class Carryover {
         for fact in facts { for number in fact.numbers { table.note(descriptor: number) } }
         check = table.end.check
         isFull = check != last
-        limit = max(used * 2, used + Carryover.leastLimit)
+        limit = used + max(used / 4, Carryover.leastLimit)
     }
 
     // MARK: - What the kernel writes by itself

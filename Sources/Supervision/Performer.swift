@@ -221,9 +221,11 @@ final class Performer {
     /// Whether a descriptor of that number leaves the supervisor enough.
     func hasRoom(for number: Int32) -> Bool { number < descriptorReserve }
 
-    /// Throws where it does not.
+    /// Throws where it does not. Each service opens its `supervise/ok` only once it has a status.
     private func checkRoom(_ number: Int32, _ name: ByteString) throws(Failure) {
-        if hasRoom(for: number) { return }
+        if hasRoom(for: number + Int32(clamping: services.count)) { return }
+        let awaited = services.count { $0.map { $0.control != nil && !$0.isAnnounced } ?? false }
+        if hasRoom(for: number + Int32(clamping: awaited)) { return }
         throw Failure("unable to start \(name): running too many services", .tooManyDescriptors)
     }
 

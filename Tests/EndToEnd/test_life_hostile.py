@@ -152,11 +152,11 @@ class TestLoss:
             process.wait()
             assert "supervise not running" in svstat(service)
             with supervise(service):
-                second = wait_up(service, pid)
-                assert second != pid
+                wait_for(lambda: pid_of(service) == pid, "its adoption")
                 svc("-d", service)
                 wait_down(service)
-            os.kill(pid, signal.SIGKILL)
+                assert is_gone(pid)
+                wait_for(lambda: lines(service / "out").count("finish") == 1, "finish")
 
     def test_everything_it_starts_is_killed_all_the_time(self, service):
         names = [f"s{number}" for number in range(6)]

@@ -267,12 +267,13 @@ class TestOurs:
             first.wait()
             assert svstat(service) == "supervise not running"
             with supervisor(BIN / "supervise", service) as second:
-                assert wait_up(service, pid)
-                wait_for(lambda: got(service) == ["UP", "UP"], "the second service")
-                assert messages(second) == []
+                wait_for(lambda: pid_of(service) == pid, "its adoption")
                 svc("-h", service)
-                wait_for(lambda: "HUP" in got(service), "HUP")
-            os.kill(pid, signal.SIGKILL)
+                wait_for(lambda: got(service) == ["UP", "HUP"], "HUP")
+                svc("-t", service)
+                assert wait_up(service, pid)
+                wait_for(lambda: got(service).count("UP") == 2, "the second service")
+                assert messages(second) == []
 
     def test_the_directory_may_be_renamed(self, service):
         moved = service.with_name("moved")

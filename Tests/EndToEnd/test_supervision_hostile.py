@@ -13,7 +13,7 @@ import time
 import pytest
 
 from apus import BIN, environment, run, wait_for
-from services import (children, descriptor_count, lay, lines, messages, troubles, supervised, supervisor, svc,
+from services import (children, descriptor_count, is_gone, lay, lines, messages, pid_of, troubles, supervised, supervisor, svc,
                       svstat, wait_run, wait_up)
 
 SVSCAN = BIN / "svscan"
@@ -135,18 +135,25 @@ while time.monotonic() < end:
 
 @pytest.mark.parametrize("program", ["svscan", "init"])
 def test_a_killed_supervisors_successor(scan, program):
-    """What the killed one left goes on, and does not keep the next from its work."""
+    """What the killed one left goes on, under the next."""
     path = lay(scan / "a", "echo $$ >> starts; exec sleep 1000", log="exec cat > /dev/null")
     command = [SVSCAN, scan] if program == "svscan" else [INIT, "-s", scan]
     left = []
     try:
-        for number in range(3):
-            with supervisor(*command) as process:
-                wait_for(lambda: len(lines(path / "starts")) == number + 1, "the start")
-                left += children(process.pid)
+        with contextlib.ExitStack() as killed:
+            for _ in range(3):
+                process = killed.enter_context(supervisor(*command))
+                pid, logger = wait_run(path), wait_up(path / "log")
+                left = left or [pid, logger]
+                assert [pid, logger] == left and lines(path / "starts") == [str(pid)]
                 process.kill()
                 process.wait()
                 assert svstat(path) == "supervise not running"
+            process = killed.enter_context(supervisor(*command))
+            wait_for(lambda: pid_of(path) == left[0], "its adoption")
+            process.terminate()
+            assert process.wait(20) == 0
+            assert all(is_gone(pid) for pid in left)
     finally:
         for pid in left:
             with contextlib.suppress(ProcessLookupError):

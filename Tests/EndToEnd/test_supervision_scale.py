@@ -43,7 +43,8 @@ def test_500_services_and_their_memory(scan):
         wait_for(lambda: len(children(process.pid)) == 500, "500 services", 30)
         many = private_memory(process.pid)
         assert messages(process) == []
-        assert (many - one) / 499 <= 1, f"{one} kB with one service, {many} kB with 500"
+        # A fifth of it is the journal for the next image.
+        assert (many - one) / 499 <= 1.25, f"{one} kB with one service, {many} kB with 500"
         start = time.monotonic()
         process.terminate()
         assert process.wait(20) == 0

@@ -112,6 +112,8 @@ public final class CarriedTable {
         }
         let (table, number, variables) = (head, binary.number, environment.pointer)
         _ = try Kernel.call("sigaction") { cl_carry_on(table, number, arguments, variables) }
+        // A fault can come until the very end.
+        _ = Unmanaged.passRetained(self)
         cl_unblock_faults()
     }
 
