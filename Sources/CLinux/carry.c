@@ -205,10 +205,12 @@ static void handle(int signal, siginfo_t *information, void *context)
 static void handle_plainly(int signal, siginfo_t *information, void *context)
 {
     (void)context;
-    if ((pid_t)syscall(SYS_getpid) != carry.process || carry.depth++ > 0)
+    pid_t process = (pid_t)syscall(SYS_getpid);
+    /* With the default action, process 1 would never learn of a signal that somebody sends. */
+    if (process == carry.process && process == 1 && information->si_code <= 0)
+        return;
+    if (process != carry.process || information->si_code <= 0 || carry.depth++ > 0)
         die(signal);
-    if (information->si_code <= 0)
-        die(signal); /* somebody wants it dead, in this way */
     switch (signal) {
     case SIGSEGV: case SIGBUS: tell(": fatal: stopped by a fault of its own: bad memory access\n"); break;
     case SIGSYS: tell(": fatal: stopped by a fault of its own: forbidden system call\n"); break;
