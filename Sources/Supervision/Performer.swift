@@ -49,7 +49,7 @@ final class Performer {
         inherited.unset(CarriedTable.variable)
         isInherited = inherited == configuration.environment
         let room = Int32(clamping: descriptorLimit.hard)
-        descriptorReserve = room - min(32, room / 4)
+        descriptorReserve = room - min(32, room / 8)
         output = OutputLogger(
             configuration, starters, messages, descriptorLimit: descriptorReserve)
     }
