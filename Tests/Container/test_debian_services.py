@@ -17,7 +17,7 @@ SERVICES = {
     "bcron-sched": ("", "bcron-sched: Starting"),
     "bcron-update": ("", "bcron-update: +/etc/crontab"),
     "git-daemon": ("mkdir -p /var/lib/git", "Ready to rumble"),
-    "mini-httpd": ("mkdir -p /var/www/html", "mini_httpd"),
+    "mini-httpd": ("mkdir -p /var/www/html; echo 127.0.0.1 localhost > /etc/hosts", "mini_httpd"),
     "socklog-inet": ("", "listening on 0.0.0.0:514"),
     "socklog-unix": ("", "listening on /dev/log"),
     "ssh": ("ssh-keygen -A; echo \"SSHD_OPTS='-p 2222'\" > /etc/default/ssh",

@@ -107,7 +107,7 @@ class TestScratch:
         container = start("scratch")
         wait_for(lambda: ready_by_binary(container), "the server", 20)
         assert get(container, "/", 8080) == b"Hello from scratch.\n"
-        wait_for(lambda: re.search(r"^web: .*url:/$", container.output(), re.M), "the line of the request")
+        wait_for(lambda: re.search(r"^web: .*response:200$", container.output(), re.M), "the line of the request")
         statuses = [container.process_status(pid) for pid, (name, _) in container.processes().items() if name == "httpd"]
         assert statuses and all(status["Uid"].split()[0] == "65532" and int(status["CapBnd"], 16) >= 0
                                 and int(status["CapEff"], 16) == 0 and status["NoNewPrivs"] == "1"

@@ -228,7 +228,7 @@ class TestOrphans:
                 my $child = fork // die; next if $child;
                 # The grandchild outlives its parent and holds nobody's pipe.
                 fork // die and exit 0;
-                close STDOUT; close STDERR; $0 = "orphan"; sleep 1; exit 3;
+                close STDOUT; close STDERR; $0 = "orphan"; sleep 4; exit 3;
             }
             1 while wait > 0""")
         assert result.returncode == 0, result.stderr
