@@ -42,11 +42,15 @@ struct Predecessor {
         } catch { return false }
     }
 
-    /// A pipe that is open as one of its descriptors; nil when there is none. Both ends are opened anew.
+    /// The pipe that a supervisor made and gave it as that descriptor; nil when there is none. Both ends are opened anew.
     func pipe(at number: Int) -> LogPipe? {
-        let path: ByteString = "/proc/\(pid)/fd/\(number)"
         do throws(SystemError) {
-            guard try status(of: path).isFIFO else { return nil }
+            // The process may put any file there, at any time: what is looked at must be what is opened.
+            let found = try openFile("/proc/\(pid)/fd/\(number)", .path)
+            let path: ByteString = "/proc/self/fd/\(found.number)"
+            guard LogPipe.isOne(try status(of: found.number)),
+                try readLink(path).hasPrefix("pipe:")
+            else { return nil }
             let reader = try openFile(path, .read)
             let writer = try openFile(path, .write)
             // Those that inherit them expect to wait.
