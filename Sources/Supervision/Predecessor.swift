@@ -4,13 +4,20 @@ import Linux
 import Services
 
 /// A process that an earlier supervisor of a service started and left running, as its status file tells.
-struct Predecessor {
+struct Predecessor: Equatable {
     let pid: ProcessID
     let since: TAI64N
     let isReady: Bool
 
     /// In nanoseconds: the time of day may have been corrected a little, and it is looked at after the start.
     private static let tolerance: Int64 = 500_000_000
+
+    /// The one that another image of this process found.
+    init(pid: ProcessID, since: TAI64N, isReady: Bool) {
+        self.pid = pid
+        self.since = since
+        self.isReady = isReady
+    }
 
     /// What a status file tells of; nil when there is no process of `run` in it.
     init?(_ record: StatusRecord?) {

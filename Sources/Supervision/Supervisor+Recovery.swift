@@ -63,6 +63,7 @@ extension Supervisor {
         }
         replay = nil
         if fault.stuck == Resumption.mostAttempts - 1 {
+        watchStrangers()
             carryover?.renew(conductor, performer.facts)
         }
         if fault.signal == 0 {
@@ -94,7 +95,6 @@ extension Supervisor {
                 }
             }
             listenToNotices(of: id)
-            watch(id, service.process)
         }
         listenToScanControl()
     }
