@@ -66,6 +66,7 @@ public struct ChainFile: Equatable, Sendable {
             }
             command.append(ByteString(bytes))
         }
+        if command[0].isEmpty { throw Mistake(line: 0, text: "the name of the program is empty") }
         return command
     }
 }

@@ -129,6 +129,7 @@ import Testing
             ("a ~/b", 1, "~ is no home directory here: quote it, or use ${HOME}"),
             ("\n exec a", 2, "leave out \"exec\": the first word is the program"),
             ("A=b c", 1, "a variable is not set here: use env or envdir"),
+            ("'' a", 0, "the name of the program is empty"),
         ] as [(ByteString, Int, ByteString)])
     func mistakes(text: ByteString, line: Int, expected: ByteString) {
         let found = mistake(Array(text.bytes))
