@@ -215,7 +215,7 @@ final class Performer {
         hasSaidUncontrolled = true
         let places = ByteString(states.candidates, joinedBy: ", ")
         messages.warning(
-            "running \(name) and others without supervise/control and supervise/status: neither its directory nor \(places) can be written to"
+            "running \(name) and others without supervise/control and supervise/status: unable to write to its directory, \(places)"
         )
     }
 

@@ -242,7 +242,7 @@ def test_a_damaged_table(tmp_path):
         def said():
             nonlocal text
             text += process.stderr.read() or b""
-            return b"taking over what runs by its status files" in text
+            return b"taking over running services by their status files" in text
         wait_for(said, "word of it")
         wait_for(lambda: [run("svok", path).returncode for path in paths] == [0, 0])
         wait_for(lambda: [(pid_of(path), pid_of(path / "log")) for path in paths] == pids, "the same processes")

@@ -89,7 +89,7 @@ struct Sandbox: Sendable {
         if namespaces.contains(.network) { try startLoopback() }
         if !changesMounts { return }
         do throws(SystemError) { try stopSharingMounts() } catch {
-            throw error.explained("unable to keep mounts to itself")
+            throw error.explained("unable to make mounts private")
         }
         let current = try currentDirectory()
         try changeMounts()
@@ -224,7 +224,7 @@ struct Sandbox: Sendable {
                         "tmpfs", on: path, type: "tmpfs", flags: MountFlags.noSetIDNoDevices,
                         data: "mode=1777")
                 }
-            } catch { throw error.explained("unable to mount an own \(path)") }
+            } catch { throw error.explained("unable to mount a new \(path)") }
         }
     }
 
