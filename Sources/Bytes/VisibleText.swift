@@ -33,22 +33,9 @@ extension ByteString {
     /// The length of the character beyond ASCII that `bytes` begin with in UTF-8; 0 when they do not, or
     /// when it is a control character.
     private static func characterLength(_ bytes: ArraySlice<UInt8>) -> Int {
-        guard let lead = bytes.first else { return 0 }
-        let (length, least): (Int, UInt32)
-        switch lead {
-        case 0xc2...0xdf: (length, least) = (2, 0xa0)
-        case 0xe0...0xef: (length, least) = (3, 0x800)
-        case 0xf0...0xf4: (length, least) = (4, 0x10000)
-        default: return 0
-        }
-        guard bytes.count >= length else { return 0 }
-        var code = UInt32(lead) & (0x7f >> UInt32(length))
-        for byte in bytes.dropFirst().prefix(length - 1) {
-            guard byte & 0xc0 == 0x80 else { return 0 }
-            code = code << 6 | UInt32(byte & 0x3f)
-        }
+        guard let (code, length) = scanCharacter(bytes) else { return 0 }
         switch code {
-        case ..<least, 0xd800...0xdfff, 0x110000...: return 0
+        case ..<0xa0: return 0
         // Line and paragraph separators, and what turns the direction of writing.
         case 0x2028...0x202e, 0x2066...0x2069: return 0
         default: return length

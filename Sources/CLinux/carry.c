@@ -18,7 +18,8 @@ static struct {
     char *const *arguments;
     char *const *environment;
     volatile sig_atomic_t depth;
-    char stack[16384] __attribute__((aligned(16)));
+    /* Two frames: that of a fault, and that of what comes during its handling. One may take 11 KiB, sigaltstack(2). */
+    char stack[65536] __attribute__((aligned(16)));
 } carry;
 
 int32_t *cl_table_started(struct cl_table *table) { return &table->started; }
@@ -159,6 +160,15 @@ static uint64_t instruction(const void *context)
 #endif
 }
 
+/*
+ * Whether it is somebody else's signal that comes while the last one is not got over. Were it not ignored, a flood of
+ * them would leave this process no time for anything else.
+ */
+static int is_too_much(const siginfo_t *information)
+{
+    return information->si_code <= 0 && (carry.depth > 0 || carry.table->overcome != carry.table->traps);
+}
+
 static void note(int signal, const siginfo_t *information, const void *context)
 {
     struct cl_table *table = carry.table;
@@ -186,10 +196,13 @@ static void handle(int signal, siginfo_t *information, void *context)
     /* A copy of this process, or a child that borrows its memory, has nothing to go on with. */
     if (process != carry.process)
         die(signal);
-    if (carry.depth > 0 && information->si_code <= 0)
-        return; /* somebody else's signal, while this is at it already */
+    if (is_too_much(information))
+        return;
     if (carry.depth++ == 0) {
         uint64_t bits = fault_bits();
+        /* Whatever led to it may have spoilt what is needed here: a second fault must not be the end of process 1. */
+        if (information->si_code > 0)
+            cl_unblock_faults();
         note(signal, information, context);
         carry_descriptors();
         /* They stay blocked until the next image has this handler too. */
@@ -222,11 +235,10 @@ static void handle_plainly(int signal, siginfo_t *information, void *context)
 int cl_carry_on(struct cl_table *table, int binary, char *const *arguments, char *const *environment)
 {
     stack_t stack = {.ss_sp = carry.stack, .ss_size = sizeof carry.stack};
-    struct sigaction action = {.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER};
+    struct sigaction action = {.sa_flags = SA_SIGINFO | SA_ONSTACK};
     action.sa_sigaction = table ? handle : handle_plainly;
+    /* Signals that others send could fill the stack. */
     sigfillset(&action.sa_mask);
-    for (int i = 0; i < FAULTS; i++)
-        sigdelset(&action.sa_mask, faults[i]);
     carry.table = table;
     carry.binary = binary;
     carry.arguments = arguments;

@@ -66,6 +66,7 @@ public struct ChainFile: Equatable, Sendable {
             }
             command.append(ByteString(bytes))
         }
+        if command[0].isEmpty { throw Mistake(line: 0, text: "the name of the program is empty") }
         return command
     }
 }
@@ -219,7 +220,7 @@ private struct ChainReader {
                 let name = ByteString(rest.prefix { $0.isNameByte })
                 throw mistake("a variable stands in braces: ${\(name)}")
             }
-            throw mistake("a dollar sign that is none of ${NAME}: quote it with ' or \\")
+            throw mistake("$ begins no ${NAME}: quote it with ' or \\")
         }
         let inside = rest.dropFirst()
         let name = inside.prefix { $0.isNameByte }
@@ -227,7 +228,7 @@ private struct ChainReader {
         guard inside.dropFirst(name.count).first == UInt8(ascii: "}"), !name.isEmpty,
             !isNumber || name.allSatisfy({ $0.isDigit })
         else {
-            throw mistake("between ${ and } there can be the name of a variable or a number only")
+            throw mistake("only a variable's name or a number can stand between ${ and }")
         }
         rest = inside.dropFirst(name.count + 1)
         word.append(.value(of: ByteString(name), line: line))

@@ -14,7 +14,7 @@ public func appendJSONString(_ bytes: UnsafeRawBufferPointer, to text: inout [UI
         if byte < 0x80 {
             appendEscape(of: byte, to: &text)
             index += 1
-        } else if let length = characterLength(bytes, index) {
+        } else if let (_, length) = scanCharacter(bytes[index...]) {
             text.append(contentsOf: bytes[index..<(index + length)])
             index += length
         } else {
@@ -36,30 +36,6 @@ private func appendEscape(of byte: UInt8, to text: inout [UInt8]) {
         text.append(UInt8(ascii: "u"))
         appendHexadecimal(byte, width: 4, to: &text)
     }
-}
-
-/// The length of the character beyond ASCII that begins at `index` in UTF-8; nil when none does. RFC 3629.
-private func characterLength(_ bytes: UnsafeRawBufferPointer, _ index: Int) -> Int? {
-    let lead = bytes[index]
-    let length: Int
-    var second: ClosedRange<UInt8> = 0x80...0xbf
-    switch lead {
-    case 0xc2...0xdf: length = 2
-    case 0xe0...0xef:
-        length = 3
-        // No longer form of what is shorter, and no surrogates.
-        if lead == 0xe0 { second = 0xa0...0xbf }
-        if lead == 0xed { second = 0x80...0x9f }
-    case 0xf0...0xf4:
-        length = 4
-        if lead == 0xf0 { second = 0x90...0xbf }
-        if lead == 0xf4 { second = 0x80...0x8f }
-    default: return nil
-    }
-    guard bytes.count - index >= length, second.contains(bytes[index + 1]),
-        bytes[(index + 2)..<(index + length)].allSatisfy({ $0 & 0xc0 == 0x80 })
-    else { return nil }
-    return length
 }
 
 extension UInt8 {

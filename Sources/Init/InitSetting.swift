@@ -57,12 +57,12 @@ public enum InitSetting: CaseIterable, Sendable {
     /// What its value is, for people.
     public var expectation: ByteString {
         switch self {
-        case .services: "directory"
-        case .stopTimeout: "number of seconds up to 86400"
-        case .wait: "yes, no or number of seconds up to 86400"
-        case .rewrite: "pair of signals such as TERM:QUIT"
-        case .output: "form of output: plain, names or json"
-        case .verbosity: "number up to 2"
+        case .services: "a directory"
+        case .stopTimeout: "a number of seconds up to 86400"
+        case .wait: "yes, no or a number of seconds up to 86400"
+        case .rewrite: "pairs of signals such as TERM:QUIT"
+        case .output: "plain, names or json"
+        case .verbosity: "0, 1 or 2"
         }
     }
 }

@@ -21,7 +21,7 @@ func initialize(_ call: Call) throws(Failure) -> Outcome {
     var options = Init.Options()
     for (setting, value) in options.read(call.environment) {
         call.messages.warning(
-            "\(setting.variable) is \(value), which is no \(setting.expectation); it has no effect")
+            "ignoring \(setting.variable)=\(value): it must be \(setting.expectation)")
     }
     let names = InitSetting.allCases.flatMap {
         [

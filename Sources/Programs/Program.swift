@@ -61,7 +61,7 @@ struct Program: Sendable {
         Program(stage: "argv0", "run a program under another name", argv0),
         Program("catatonit", "run one command as catatonit does", catatonit),
         Program(stage: "cd", "run a program in a directory", cd),
-        Program(stage: "chain", "run the command that a file is, without a shell", chain),
+        Program(stage: "chain", "run the command in a file, without a shell", chain),
         Program(stage: "chpst", "run a program with a changed process state", chpst),
         Program("date@", "show a host's time", dateAt),
         Program("delcr", "take the CR out before every line feed", delcr),

@@ -56,15 +56,17 @@ public struct ServiceDirectory: ~Copyable {
         }
     }
 
-    /// What the supervisor before this one wrote last; nil when there was none, or when another user may have written it,
-    /// who would choose the process that is signalled then.
+    /// What the supervisor before this one wrote last; nil when there was none, or when another user may have written it
+    /// or given it this name, who would choose the process that is signalled then.
     public var lastStatus: StatusRecord? {
         switch files {
         case .some(let files):
             do throws(SystemError) {
                 let file = try files.locked.supervise.openStatus()
-                let owner = try status(of: file.number).user
-                guard owner == 0 || owner == CurrentProcess.effectiveUser else { return nil }
+                let found = try status(of: file.number)
+                guard [0, CurrentProcess.effectiveUser].contains(found.user), found.links == 1,
+                    found.mode & 0o022 == 0
+                else { return nil }
                 return try StatusRecord(readFrom: file)
             } catch { return nil }
         case .none: return nil

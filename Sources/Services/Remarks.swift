@@ -96,7 +96,7 @@ extension Remark {
 
     static func startingWithout(_ names: [ByteString]) -> Remark {
         let list = names.isEmpty ? "all services" : ByteString(names, joinedBy: ", ")
-        return Remark(.warning, "starting the command though not ready in time: \(list)")
+        return Remark(.warning, "starting the command, though not ready in time: \(list)")
     }
 
     static let limitReached = Remark(.warning, "the time to stop is over, killing all that is left")

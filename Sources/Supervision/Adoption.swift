@@ -45,6 +45,7 @@ struct Adoption {
 /// The latest fact about each thing.
 struct HeldFacts {
     private(set) var services: [HeldFact?] = []
+    private(set) var predecessors: [HeldFact?] = []
     private(set) var extras: [HeldFact?] = []
     private(set) var outputs: [HeldFact?] = []
     private(set) var pipes: [HeldFact?] = []
@@ -61,9 +62,11 @@ struct HeldFacts {
         case .service(let id, _, _, _, _): try HeldFacts.set(&services, id.index, fact)
         case .closed(let id):
             try HeldFacts.set(&services, id.index, nil)
+            try HeldFacts.set(&predecessors, id.index, nil)
             try HeldFacts.set(&extras, id.index, nil)
             try HeldFacts.set(&outputs, id.index, nil)
             leavePipelines(id)
+        case .predecessor(let id, _): try HeldFacts.set(&predecessors, id.index, fact)
         case .pipe(let pair, _, _): try HeldFacts.set(&pipes, pair.index, fact)
         case .extras(let id, _): try HeldFacts.set(&extras, id.index, fact)
         case .output(let id, _): try HeldFacts.set(&outputs, id.index, fact)
@@ -72,6 +75,7 @@ struct HeldFacts {
         case .scanControl: scanControl = fact
         case .environment(let entries): environment = Environment(entries)
         }
+        while predecessors.count < services.count { predecessors.append(nil) }
         while extras.count < services.count { extras.append(nil) }
         while outputs.count < services.count { outputs.append(nil) }
     }

@@ -1,4 +1,5 @@
 import Bytes
+import Formats
 import Linux
 import Services
 
@@ -8,6 +9,8 @@ import Services
 enum HeldFact: Equatable {
     /// The directory of a service, and the descriptors of its `supervise`.
     case service(ServiceID, name: ByteString, Place, ServiceNumbers, isDownFile: Bool)
+    /// What an earlier supervisor left running, until the service is started for the first time.
+    indirect case predecessor(ServiceID, Predecessor)
     /// A service is held no more.
     case closed(ServiceID)
     /// The pipe to a logger.
@@ -67,7 +70,7 @@ enum HeldFact: Equatable {
         switch self {
         case .service(_, _, _, let numbers, _):
             [numbers.place, numbers.supervise, numbers.lock, numbers.control, numbers.ok]
-        case .closed, .environment: []
+        case .closed, .predecessor, .environment: []
         case .pipe(_, let reader, let writer), .pipeline(_, let reader, let writer, _):
             [reader, writer]
         case .extras(_, let extras):
@@ -130,6 +133,10 @@ extension HeldFact {
             writer.write(UInt8(7))
             writer.write(pid)
             writer.write(socket)
+        case .predecessor(let id, let found):
+            writer.write(UInt8(9))
+            writer.write(UInt32(id.index))
+            found.write(to: &writer)
         }
         return writer.bytes
     }
@@ -176,6 +183,7 @@ extension HeldFact {
                 try reader.text(), reader: try reader.descriptor(),
                 writer: try reader.descriptor(),
                 users: try reader.list { (reader) throws(SnapshotError) in try reader.service() })
+        case 9: self = .predecessor(try reader.service(), try Predecessor(from: &reader))
         default: throw .damaged
         }
         guard reader.isAtEnd else { throw .damaged }
@@ -218,6 +226,24 @@ extension HeldFact.ExtraNumbers {
         stored = try source.list { (source) throws(SnapshotError) in
             (try source.descriptor(), try source.text(), isPolled: try source.flag())
         }
+    }
+}
+
+extension Predecessor {
+    fileprivate func write(to writer: inout SnapshotWriter) {
+        writer.write(pid)
+        writer.write(since.seconds)
+        writer.write(since.nanoseconds)
+        writer.write(isReady)
+    }
+
+    fileprivate init(from reader: inout SnapshotReader) throws(SnapshotError) {
+        let pid: Int32 = try reader.number()
+        guard pid > 1 else { throw .damaged }
+        self.init(
+            pid: pid,
+            since: TAI64N(label: try reader.number(), nanoseconds: try reader.number()),
+            isReady: try reader.flag())
     }
 }
 

@@ -6,11 +6,19 @@ final class LogPipe {
     private(set) var writer: Descriptor?
     private(set) var reader: Descriptor?
 
+    private static let permissions: UInt32 = 0o622
+
+    /// Whether a FIFO is like one that was made here by a process of the same user.
+    static func isOne(_ status: FileStatus) -> Bool {
+        status.isFIFO && status.user == CurrentProcess.effectiveUser
+            && status.mode & 0o7777 == permissions
+    }
+
     /// Makes the pipe. Other users may write to it: a service that runs as one of them may open
     /// /dev/stdout, which is the pipe. pipe2(2), fchmod(2).
     init() throws(SystemError) {
         let pipe = try Pipe()
-        try setPermissions(pipe.writer, 0o622)
+        try setPermissions(pipe.writer, LogPipe.permissions)
         writer = consume pipe.writer
         reader = consume pipe.reader
     }

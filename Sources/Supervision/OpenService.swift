@@ -69,7 +69,35 @@ final class OpenService {
     /// What an earlier supervisor left running, until the first start.
     private(set) var predecessor: Predecessor?
     /// What tells of the end of a process that is no child of this one.
-    var watch: Descriptor?
+    private var watch: Descriptor?
+    /// Which process that is; 0 for none.
+    private(set) var watched: ProcessID = 0
+
+    /// Begins to watch for the end of a process; returns the number to wait on, which stays this object's.
+    func beginWatch(_ pid: ProcessID) throws(SystemError) -> Int32 {
+        let opened = try openProcess(pid)
+        let number = opened.number
+        watch = consume opened
+        watched = pid
+        return number
+    }
+
+    /// Whether that process has ended, which may not have been noticed yet.
+    var hasWatchedEnded: Bool {
+        switch watch {
+        case .some(let watch):
+            var awaited = [Awaited(watch.number, .read)]
+            do throws(SystemError) { try poll(&awaited, milliseconds: 0) } catch { return false }
+            return awaited[0].isReady
+        case .none: return false
+        }
+    }
+
+    /// Ends that.
+    func endWatch() {
+        watch = nil
+        watched = 0
+    }
 
     /// Sees what an earlier supervisor left, before its status file is replaced.
     func findPredecessor() {
@@ -79,18 +107,19 @@ final class OpenService {
         } catch {}
     }
 
-    /// What an earlier supervisor left, which is told once.
+    /// Goes on with what another image of this process found.
+    func adopt(predecessor: Predecessor) { self.predecessor = predecessor }
+
+    /// After a start, whatever came of it.
+    func forgetPredecessor() { predecessor = nil }
+
+    /// What an earlier supervisor left, if it is still there; it is told once.
     func takePredecessor() -> Predecessor? {
         defer { predecessor = nil }
-        return predecessor
-    }
-
-    /// The number of that; nil when the process is a child, or there is none.
-    var watchNumber: Int32? {
-        switch watch {
-        case .some(let watch): watch.number
-        case .none: nil
-        }
+        do throws(SystemError) {
+            guard let predecessor, predecessor.isThere(in: try identity()) else { return nil }
+            return predecessor
+        } catch { return nil }
     }
 
     /// Whether svok has been told of it.
@@ -193,6 +222,10 @@ final class OpenService {
     func write(_ status: StatusRecord, asRunit: Bool, _ messages: Messages) {
         let checksum = OpenService.checksum(status)
         if directory.control == nil || checksum == written { return }
+        // Until its process is taken over, the file tells whoever supervises it next of that.
+        if predecessor != nil && status.pid == 0 && status.want == StatusRecord.wantsUp {
+            return announce(messages)
+        }
         do throws(Failure) {
             if isAnnounced {
                 try directory.write(status, name: name)

@@ -19,6 +19,9 @@ extension Performer {
         for (index, service) in services.enumerated() {
             guard let service else { continue }
             facts.append(service.fact(ServiceID(index)))
+            if let found = service.predecessor {
+                facts.append(.predecessor(ServiceID(index), found))
+            }
             if let extras = service.extras { facts.append(extras.fact(ServiceID(index))) }
             if let output = service.output { facts.append(output.fact(ServiceID(index))) }
         }
@@ -66,6 +69,9 @@ extension Performer {
                 adopting: try directory(numbers, carried), name: name, place: place,
                 isDownFile: isDownFile, isDefined: definition != nil)
             services[index] = service
+            if case .predecessor(_, let found) = facts.predecessors[index] {
+                service.adopt(predecessor: found)
+            }
             service.process = conductor.process(of: id)
             if let extras = service.extras, case .extras(_, let numbers) = facts.extras[index] {
                 extras.adopt(numbers, carried)

@@ -6,9 +6,9 @@ import Services
 
 // Processes that an earlier supervisor left running, when it was killed or its table damaged.
 extension Performer {
-    /// Takes over the process of a service, if there is one; before that, for the first of a service and its logger, the
-    /// pipe between them, whichever of the two still has it.
-    func adopt(_ id: ServiceID, _ standing: Standing) -> Event? {
+    /// Takes over the process of a service, if there is one, with its pipes to others; before that, for the first of a
+    /// service and its logger, the pipe between them, whichever of the two still has it.
+    func adopt(_ id: ServiceID, _ standing: Standing, _ ends: PipelineEnds) -> Event? {
         switch standing {
         case .main(let pair), .logger(let pair): adoptPipe(pair, of: id)
         case .single: break
@@ -24,6 +24,7 @@ extension Performer {
         }
         guard let service = service(id), let found = service.takePredecessor() else { return nil }
         service.process = found.pid
+        adoptPipelines(ends, of: id, found)
         return .adopted(id, pid: found.pid, since: found.since, isReady: found.isReady)
     }
 
@@ -42,6 +43,14 @@ extension Performer {
         }
     }
 
+    private func adoptPipelines(_ ends: PipelineEnds, of id: ServiceID, _ found: Predecessor) {
+        var held = PipelineEnds()
+        if pipelines.adopt(ends.reads, from: found, 0) { held.reads = ends.reads }
+        if pipelines.adopt(ends.writes, from: found, 1) { held.writes = ends.writes }
+        // Those are there, so nothing can fail.
+        do throws(SystemError) { _ = try pipelines.join(id, held) } catch {}
+    }
+
     private func predecessor(at place: Place) -> Predecessor? {
         for case .some(let service) in services where service.place == place {
             return service.predecessor
@@ -49,17 +58,27 @@ extension Performer {
         return nil
     }
 
-    /// Watches for the end of a process that is no child of this one; returns the number to wait on, nil for a child.
-    func watchStranger(_ id: ServiceID, _ pid: ProcessID) -> Int32? {
-        guard pid > 0, !isChild(pid), let service = service(id) else { return nil }
+    /// What can be known of a process that is no child of this one.
+    enum Stranger {
+        /// That it is a child.
+        case none
+        /// Its end, by waiting on that number.
+        case watched(Int32)
+        /// That it has ended.
+        case gone
+    }
+
+    /// Watches for the end of a process that is no child of this one.
+    func watchStranger(_ id: ServiceID, _ pid: ProcessID) -> Stranger {
+        guard pid > 0, !isChild(pid), let service = service(id) else { return .none }
         do throws(SystemError) {
-            service.watch = try openProcess(pid)
-            return service.watchNumber
+            return .watched(try service.beginWatch(pid))
         } catch {
+            if error.errno == .noProcess { return .gone }
             messages.warning(
-                "unable to watch process \(pid) of \(service.name), which another one started",
+                "unable to watch process \(pid) of \(service.name), which an earlier supervisor started",
                 error.errno)
-            return nil
+            return .none
         }
     }
 }

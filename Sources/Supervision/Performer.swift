@@ -202,6 +202,7 @@ final class Performer {
             services[id.index] = service
             let definition = define(id)
             carryover?.write(service.fact(id))
+            if let found = service.predecessor { carryover?.write(.predecessor(id, found)) }
             return .opened(id, isDown: isDown && service.isDownFile, definition)
         } catch {
             return .notOpened(id, Complaint(error))
@@ -214,7 +215,7 @@ final class Performer {
         hasSaidUncontrolled = true
         let places = ByteString(states.candidates, joinedBy: ", ")
         messages.warning(
-            "running \(name) and others without supervise/control and supervise/status: neither its directory nor \(places) can be written to"
+            "running \(name) and others without supervise/control and supervise/status: unable to write to its directory, \(places)"
         )
     }
 
@@ -249,7 +250,9 @@ final class Performer {
     private func start(
         _ id: ServiceID, _ standing: Standing, _ launch: Launch, checks: Bool
     ) -> Event {
-        if launch.role == .run, let adopted = adopt(id, standing) { return adopted }
+        if launch.role == .run, let adopted = adopt(id, standing, launch.pipeline) {
+            return adopted
+        }
         if checks, [.run, .prepare, .announce].contains(launch.role),
             let obstacle = obstacle(id, standing, launch)
         {
@@ -366,10 +369,14 @@ final class Performer {
         if let output { setup.descriptors[1] = output }
     }
 
-    /// A service's process is a child not yet reaped, so its id cannot be another's.
+    /// A service's process is a child not yet reaped, so its id cannot be another's; that of one which is no child may
+    /// be, once it has ended.
     private func send(
         _ signal: ServiceSignal, to pid: ProcessID, _ reach: ServiceDefinition.Reach
     ) {
+        for case .some(let service) in services where service.watched == pid {
+            if service.hasWatchedEnded { return }
+        }
         if reach == .everything, let group = group(of: pid), group.send(Signal(signal.rawValue)) {
             return
         }

@@ -58,6 +58,15 @@ final class Pipelines {
         pipelines[name] = Pipeline(pipe, users: Set(users))
     }
 
+    /// Whether the pipe of that name is there, if need be by taking over what a process has as that descriptor.
+    func adopt(_ name: ByteString?, from found: Predecessor, _ number: Int) -> Bool {
+        guard let name else { return false }
+        if pipelines[name] != nil { return true }
+        guard let pipe = found.pipe(at: number) else { return false }
+        adopt(name, pipe, users: [])
+        return true
+    }
+
     /// Notes that a service is supervised no more; closes what nobody uses then.
     func leave(_ id: ServiceID) {
         if pipelines.isEmpty { return }

@@ -4,13 +4,20 @@ import Linux
 import Services
 
 /// A process that an earlier supervisor of a service started and left running, as its status file tells.
-struct Predecessor {
+struct Predecessor: Equatable {
     let pid: ProcessID
     let since: TAI64N
     let isReady: Bool
 
     /// In nanoseconds: the time of day may have been corrected a little, and it is looked at after the start.
     private static let tolerance: Int64 = 500_000_000
+
+    /// The one that another image of this process found.
+    init(pid: ProcessID, since: TAI64N, isReady: Bool) {
+        self.pid = pid
+        self.since = since
+        self.isReady = isReady
+    }
 
     /// What a status file tells of; nil when there is no process of `run` in it.
     init?(_ record: StatusRecord?) {
@@ -42,11 +49,15 @@ struct Predecessor {
         } catch { return false }
     }
 
-    /// A pipe that is open as one of its descriptors; nil when there is none. Both ends are opened anew.
+    /// The pipe that a supervisor made and gave it as that descriptor; nil when there is none. Both ends are opened anew.
     func pipe(at number: Int) -> LogPipe? {
-        let path: ByteString = "/proc/\(pid)/fd/\(number)"
         do throws(SystemError) {
-            guard try status(of: path).isFIFO else { return nil }
+            // The process may put any file there, at any time: what is looked at must be what is opened.
+            let found = try openFile("/proc/\(pid)/fd/\(number)", .path)
+            let path: ByteString = "/proc/self/fd/\(found.number)"
+            guard LogPipe.isOne(try status(of: found.number)),
+                try readLink(path).hasPrefix("pipe:")
+            else { return nil }
             let reader = try openFile(path, .read)
             let writer = try openFile(path, .write)
             // Those that inherit them expect to wait.

@@ -47,7 +47,7 @@ final class Resumption {
     static func cause(_ fault: CarriedTable.Fault) -> ByteString {
         if fault.signal == 0 { return "another binary" }
         let name: ByteString = "signal \(fault.signal)"
-        if !fault.isOwn { return "a \(name) that was sent" }
+        if !fault.isOwn { return "\(name) from another process" }
         return
             "a fault of its own (\(name), address \(hexadecimal(fault.address)), at \(hexadecimal(fault.instruction)))"
     }

@@ -33,7 +33,7 @@ extension Supervisor {
         performer.formerCommand = resumption.table.command
         resumption.carried.closeRest()
         messages.warning(
-            "what was left by \(resumption.cause) is of no use: taking over what runs by its status files"
+            "lost the state in \(resumption.cause): taking over running services by their status files"
         )
         begin()
     }
@@ -58,19 +58,22 @@ extension Supervisor {
             conductor = Conductor(parts)
             carryover = nil
             messages.warning(
-                "what was left does not fit together: taking over what runs by its status files")
+                "the saved state is inconsistent: taking over running services by their status files"
+            )
             return begin()
         }
         replay = nil
+        watchStrangers()
         if fault.stuck == Resumption.mostAttempts - 1 {
             carryover?.renew(conductor, performer.facts)
         }
         if fault.signal == 0 {
             messages.information(
-                "went on as another binary: processes of services: \(conductor.processCount)")
+                "became another binary, processes of services still running: \(conductor.processCount)"
+            )
         } else {
             messages.warning(
-                "went on after \(Resumption.cause(fault)): processes of services: \(conductor.processCount), none was restarted"
+                "recovered from \(Resumption.cause(fault)), processes of services still running: \(conductor.processCount)"
             )
         }
         for action in conductor.lasting {
@@ -94,7 +97,6 @@ extension Supervisor {
                 }
             }
             listenToNotices(of: id)
-            watch(id, service.process)
         }
         listenToScanControl()
     }

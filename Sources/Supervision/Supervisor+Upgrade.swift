@@ -12,14 +12,15 @@ extension Supervisor {
     func beginUpgrade() {
         if upgrade != nil { return }
         guard carryover != nil else {
-            return messages.warning("unable to become another binary: there is no table")
+            return messages.warning(
+                "unable to become another binary: there is no place for the state")
         }
         do throws(SystemError) {
             let asked = try Upgrade(configuration.environment)
             try loop.add(asked.number, token: Token.upgrade)
             upgrade = asked
         } catch {
-            messages.warning("unable to ask the binary that has this one's name", error.errno)
+            messages.warning("unable to try the new binary", error.errno)
         }
     }
 
@@ -27,7 +28,7 @@ extension Supervisor {
         switch upgrade?.read() {
         case nil, .some(.none): break
         case .right: mayUpgrade = true
-        case .wrong: refuseUpgrade("it does not go on from what this one leaves")
+        case .wrong: refuseUpgrade("it cannot read the state of this one")
         }
     }
 
@@ -35,7 +36,7 @@ extension Supervisor {
         guard let asked = upgrade else { return }
         asked.end()
         upgrade = nil
-        messages.warning("staying what it is instead of becoming \(asked.path): \(reason)")
+        messages.warning("unable to become \(asked.path): \(reason)")
     }
 
     /// Becomes the binary, at a time when no action is due.

@@ -76,6 +76,8 @@ public final class Supervisor {
     var isWatchMuted = false
     /// Processes that services named as their main ones, but that are still somebody else's children.
     var heirs: [ServiceID: ProcessID] = [:]
+    /// Processes that are no children of this one, and had ended before it began to watch them.
+    var gone: [ServiceID: ProcessID] = [:]
     /// Whether it has asked to be the reaper of orphans.
     var isReaper = false
     /// The binary that is being asked whether this process may become it, and what it answered.
@@ -250,7 +252,16 @@ public final class Supervisor {
         } else {
             // Whatever this image itself has to know is done again.
             if case .end = action { _ = perform(action) }
-            return replay?.outcome(of: action)
+            let outcome = replay?.outcome(of: action)
+            if case .start(let id, _, let launch, _) = action, launch.role == .run {
+                performer.service(id)?.forgetPredecessor()
+            }
+            switch outcome {
+            case .started(let id, let pid), .adopted(let id, let pid, _, _):
+                performer.service(id)?.process = pid
+            default: break
+            }
+            return outcome
         }
         carryover?.write(.performed(tag: action.tag, outcome))
         return outcome
@@ -396,6 +407,7 @@ public final class Supervisor {
 
     /// Reaps what has ended, but not so much at once that services wait for long.
     func reapSome() throws(SystemError) {
+        takeGone()
         for _ in 0..<Bound.deaths {
             switch try peekAtChildren() {
             case .ended(let pid, let status):
@@ -438,19 +450,7 @@ public final class Supervisor {
         case .listener:
             ignoreConnections(to: id)
             take(.connected(id))
-        case .process:
-            let pid = conductor.process(of: id)
-            performer.service(id)?.watch = nil
-            // How it ended, only its parent knows.
-            if pid != 0 { take(.died(pid: pid, Death(status: 0))) }
-        }
-    }
-
-    /// Watches a process that is no child of this one.
-    func watch(_ id: ServiceID, _ pid: ProcessID) {
-        guard let number = performer.watchStranger(id, pid) else { return }
-        do throws(SystemError) { try loop.add(number, token: Token.of(id, .process)) } catch {
-            messages.warning("unable to watch process \(pid)", error.errno)
+        case .process: takeEndOfStranger(id)
         }
     }
 

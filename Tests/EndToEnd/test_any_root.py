@@ -203,8 +203,8 @@ class TestWhereStateGoes:
             wait_for(lambda: len(children(found.first)) == 3, "all services")
             said = found.messages()
             assert len(said) == 1 and re.fullmatch(
-                r"init: warning: running \S+ and others without supervise/control and supervise/status: neither its "
-                r"directory nor /run/apus, /tmp/apus-0 can be written to", said[0]), said
+                r"init: warning: running \S+ and others without supervise/control and supervise/status: unable to "
+                r"write to its directory, /run/apus, /tmp/apus-0", said[0]), said
             assert found.tool("svok", "/mnt/web").returncode == 100
             assert stop(found) == 0
 

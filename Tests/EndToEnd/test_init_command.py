@@ -100,7 +100,7 @@ class TestVariables:
     def test_one_that_means_nothing_is_said(self, name, value):
         result = run(INIT, "-s", "/nonexistent", "--", "true", env=environment(**{name: value}))
         assert result.returncode == 0
-        assert result.stderr.decode().startswith(f"init: warning: {name} is {value}, which is no ")
+        assert result.stderr.decode().startswith(f"init: warning: ignoring {name}={value}: it must be ")
 
     def test_verbosity(self, scan):
         def said(level, *command):

@@ -177,7 +177,7 @@ class TestNames:
             assert end(process, first) == 0
         assert output.all_lines() == [b"out"]
         assert process.stderr.read() == (
-            b"init: warning: INIT_OUTPUT is xml, which is no form of output: plain, names or json; it has no effect\n")
+            b"init: warning: ignoring INIT_OUTPUT=xml: it must be plain, names or json\n")
 
     def test_one_terminal_keeps_the_order(self, scan):
         lay(scan / "web", "for i in 1 2 3 4 5 6 7 8; do echo $i; echo $i >&2; done; exec sleep 1000")

@@ -22,7 +22,7 @@ def test_a_fault_restarts_nothing(tmp_path, number):
         assert pid_of(path) == pid and pid_of(path / "log") == logger
         assert process.poll() is None
         text = process.stderr.read().decode()
-        assert f"init: warning: went on after a signal {int(number)} that was sent" in text, text
+        assert f"init: warning: recovered from signal {int(number)} from another process, processes of services still running: 2" in text, text
         svc("-t", path)
         assert wait_up(path, other_than=pid)
         assert pid_of(path / "log") == logger
@@ -181,3 +181,14 @@ def test_many_faults_under_load(tmp_path):
             numbers[pid] = int(number)
         if path in paths[:10]:
             assert len(numbers) == 1
+
+
+def test_a_flood_of_signals(tmp_path):
+    """Services that send it nothing but faults can neither end process 1 nor keep it from its work."""
+    for name in "ab":
+        lay(tmp_path / name, "while :; do kill -SEGV 1; done")
+    path = lay(tmp_path / "c", "echo >> starts")
+    with init("-s", tmp_path) as (process, first):
+        count = len(lines(path / "starts"))
+        wait_for(lambda: len(lines(path / "starts")) > count + 4, "its work")
+        assert process.poll() is None and table(first)[0] > 5

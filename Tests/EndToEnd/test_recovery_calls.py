@@ -173,7 +173,7 @@ def test_a_fault_of_its_own_is_told(tmp_path):
         Stepper(first).own_faults(2)
         wait_over(first)
         assert pid_of(path) == pid
-        wait_for(lambda: b"went on after a fault of its own (signal 11" in (process.stderr.read() or b""), "word of it")
+        wait_for(lambda: b"recovered from a fault of its own (signal 11" in (process.stderr.read() or b""), "word of it")
 
 
 def test_a_fault_of_another_program_is_one_line(tmp_path):

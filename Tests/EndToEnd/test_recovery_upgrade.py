@@ -53,7 +53,7 @@ def test_another_binary_goes_on(scene):
     replace(binary, None)
     assert run("svscanctl", "-u", path.parent).returncode == 0
     wait_for(lambda: os.stat(f"/proc/{process.pid}/exe").st_ino not in (before, None), "the other binary")
-    said(process, b"svscan: info: went on as another binary: processes of services: 2\n")
+    said(process, b"svscan: info: became another binary, processes of services still running: 2\n")
     now = os.stat(f"/proc/{process.pid}/exe").st_ino
     assert now == binary.stat().st_ino
     assert (pid_of(path), pid_of(path / "log")) == pids
@@ -67,9 +67,9 @@ def test_another_binary_goes_on(scene):
 
 @pytest.mark.parametrize("content, reason", [
     ('#include <stdio.h>\nint main(void) { return puts("apus table 999.1") < 0; }',
-     b"it does not go on from what this one leaves"),
-    ('#include <stdio.h>\nint main(void) { for (;;) puts("y"); }', b"it does not go on from what this one leaves"),
-    ("int main(void) { return 0; }", b"it does not go on from what this one leaves"),
+     b"it cannot read the state of this one"),
+    ('#include <stdio.h>\nint main(void) { for (;;) puts("y"); }', b"it cannot read the state of this one"),
+    ("int main(void) { return 0; }", b"it cannot read the state of this one"),
     ("#include <unistd.h>\nint main(void) { for (;;) pause(); }", b"it did not answer in time"),
 ])
 def test_a_binary_that_does_not_fit_is_refused(scene, content, reason):
@@ -78,7 +78,7 @@ def test_a_binary_that_does_not_fit_is_refused(scene, content, reason):
     before = os.stat(f"/proc/{process.pid}/exe").st_ino
     replace(binary, content)
     assert run("svscanctl", "-u", path.parent).returncode == 0
-    said(process, b"staying what it is instead of becoming " + os.fsencode(binary) + b": " + reason)
+    said(process, b"unable to become " + os.fsencode(binary) + b": " + reason)
     assert os.stat(f"/proc/{process.pid}/exe").st_ino == before
     assert pid_of(path) == pid
     assert table(process.pid)[0] == 0

@@ -60,6 +60,40 @@ class TestMounts:
         assert open(f"{place}/inner/file").read() == "x\n" and open(f"{place}/file").read() == "content\n"
         assert result.stderr.count(b"Read-only file system") == 2 and not os.path.exists("/etc/new")
 
+    @pytest.mark.parametrize("root", ["//", "/.", "/../", "/proc/self/root", "/etc/.."])
+    def test_the_root_by_another_name(self, place, root):
+        result = confined("setcaps", "--read-only", root, script=f"echo x > {place}/file")
+        assert open(f"{place}/file").read() == "content\n", result
+        assert b"Read-only file system" in result.stderr or b"another option" in result.stderr
+
+    @pytest.mark.parametrize("root", ["/", "//", "/.", "/proc/self/root"])
+    def test_the_root_cannot_be_hidden(self, root):
+        result = run("setcaps", "--inaccessible", root, "true")
+        assert (result.returncode, result.stderr.decode()) == (
+            100, f"setcaps: fatal: unable to make {root} inaccessible: it is the root directory\n")
+
+    @pytest.mark.parametrize("outer", ["", "/,"])
+    def test_the_inner_path_has_the_last_word(self, place, outer):
+        result = confined("setcaps", "--read-write", place, "--read-only", f"{outer}{place}/inner",
+                          script=f"echo x > {place}/file; echo x > {place}/inner/file; touch /etc/new")
+        assert open(f"{place}/file").read() == "x\n" and open(f"{place}/inner/file").read() == "content\n"
+        if not outer:
+            os.unlink("/etc/new")
+        assert result.stderr.count(b"Read-only file system") == (2 if outer else 1)
+
+    @pytest.mark.parametrize("words", [
+        ["--read-only", "{0}/inner", "--read-write", "{0}/inner"],
+        ["--read-only", "{0}/link", "--read-write", "{0}/inner/deep"],
+        ["--read-only", "/dev", "--own-dev"],
+    ], ids=str)
+    def test_options_that_contradict_each_other(self, place, words):
+        os.symlink(f"{place}/inner/deep/far", f"{place}/link")
+        os.makedirs(f"{place}/inner/deep/far")
+        words = [word.format(place) for word in words]
+        result = run("setcaps", *words, "true", cwd="/")
+        assert (result.returncode, result.stderr.decode()) == (
+            100, f"setcaps: fatal: unable to make {words[1]} read-only: another option makes it writable\n")
+
     def test_the_current_directory_is_no_way_around(self, place):
         result = confined("setcaps", "--read-only", place, script="touch new; echo x > file; pwd", cwd=f"{place}/inner")
         assert result.stdout.decode() == f"{place}/inner\n"

@@ -101,18 +101,18 @@ import Testing
             ("a 'b\nc' ${2}", 2, "there is no argument ${2}"),
             ("a \\\n$A", 2, "a variable stands in braces: ${A}"),
             ("a \"$A\"", 1, "a variable stands in braces: ${A}"),
-            ("a $", 1, "a dollar sign that is none of ${NAME}: quote it with ' or \\"),
-            ("a \"$(b)\"", 1, "a dollar sign that is none of ${NAME}: quote it with ' or \\"),
-            ("a $@", 1, "a dollar sign that is none of ${NAME}: quote it with ' or \\"),
-            ("a ${", 1, "between ${ and } there can be the name of a variable or a number only"),
-            ("a ${}", 1, "between ${ and } there can be the name of a variable or a number only"),
+            ("a $", 1, "$ begins no ${NAME}: quote it with ' or \\"),
+            ("a \"$(b)\"", 1, "$ begins no ${NAME}: quote it with ' or \\"),
+            ("a $@", 1, "$ begins no ${NAME}: quote it with ' or \\"),
+            ("a ${", 1, "only a variable's name or a number can stand between ${ and }"),
+            ("a ${}", 1, "only a variable's name or a number can stand between ${ and }"),
             (
                 "a ${A:-b}", 1,
-                "between ${ and } there can be the name of a variable or a number only"
+                "only a variable's name or a number can stand between ${ and }"
             ),
-            ("a ${A", 1, "between ${ and } there can be the name of a variable or a number only"),
-            ("a ${1x}", 1, "between ${ and } there can be the name of a variable or a number only"),
-            ("a ${A-}", 1, "between ${ and } there can be the name of a variable or a number only"),
+            ("a ${A", 1, "only a variable's name or a number can stand between ${ and }"),
+            ("a ${1x}", 1, "only a variable's name or a number can stand between ${ and }"),
+            ("a ${A-}", 1, "only a variable's name or a number can stand between ${ and }"),
             ("a\n > b", 2, "> redirects nothing here: use redirect, or quote it"),
             ("a 2>&1", 1, "> redirects nothing here: use redirect, or quote it"),
             ("a <b", 1, "< redirects nothing here: use redirect, or quote it"),
@@ -129,6 +129,7 @@ import Testing
             ("a ~/b", 1, "~ is no home directory here: quote it, or use ${HOME}"),
             ("\n exec a", 2, "leave out \"exec\": the first word is the program"),
             ("A=b c", 1, "a variable is not set here: use env or envdir"),
+            ("'' a", 0, "the name of the program is empty"),
         ] as [(ByteString, Int, ByteString)])
     func mistakes(text: ByteString, line: Int, expected: ByteString) {
         let found = mistake(Array(text.bytes))

@@ -29,6 +29,9 @@ struct AdoptionTests {
         .pipeline("reader", reader: 25, writer: 26, users: [ServiceID(1), ServiceID(2)]),
         .scanControl(lock: 30, control: 31, FileID(device: 5, inode: 6)),
         .environment(["A=1", "B="]),
+        .predecessor(
+            ServiceID(2),
+            Predecessor(pid: 88, since: TAI64N(label: 1 << 62, nanoseconds: 3), isReady: true)),
         .closed(ServiceID(0)),
     ]
 
@@ -98,6 +101,7 @@ struct AdoptionTests {
         #expect(adoption.facts.pipelines == ["reader": facts[7]])
         #expect(adoption.facts.scanControl == facts[8])
         #expect(adoption.facts.environment == Environment(["A=1", "B="]))
+        #expect(adoption.facts.predecessors[2] == facts[10])
     }
 
     @Test("Every damaged byte is noticed")

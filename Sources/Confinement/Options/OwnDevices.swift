@@ -47,7 +47,7 @@ struct OwnDevices {
                 flags: MountFlags.noSetIDNoDevices | 0x8, data: "mode=1777")
             for (path, target) in OwnDevices.links { try makeSymbolicLink(path, to: target) }
         } catch {
-            throw error.explained("unable to mount an own /dev\(DetachedPlace.cause(error))")
+            throw error.explained("unable to mount a new /dev\(DetachedPlace.cause(error))")
         }
     }
 }

@@ -11,6 +11,11 @@ struct Sandbox: Sendable {
         let path: ByteString
         /// Whether it is no error when it is not there.
         let mayBeMissing: Bool
+
+        /// How far below the root directory it is.
+        var depth: Int {
+            path.parts(separatedBy: UInt8(ascii: "/")).count { !$0.isEmpty && $0 != "." }
+        }
     }
 
     private var namespaces: Namespaces = []
@@ -84,7 +89,7 @@ struct Sandbox: Sendable {
         if namespaces.contains(.network) { try startLoopback() }
         if !changesMounts { return }
         do throws(SystemError) { try stopSharingMounts() } catch {
-            throw error.explained("unable to keep mounts to itself")
+            throw error.explained("unable to make mounts private")
         }
         let current = try currentDirectory()
         try changeMounts()
@@ -102,17 +107,43 @@ struct Sandbox: Sendable {
 
     private func changeMounts() throws(Failure) {
         // What stays writable is copied before anything changes.
-        var kept: [(Place, DetachedPlace)] = []
+        var changes: [(place: Place, kept: DetachedPlace?)] = readOnly.map { ($0, nil) }
         for place in readWrite {
             if let detached = try detach(place, for: "read-write") {
-                kept.append((place, detached))
+                changes.append((place, detached))
             }
         }
-        for place in readOnly { try protect(place) }
-        for (place, detached) in kept { try detached.attach([], place.path) }
+        // Of two places of which one is in the other, the inner one has the last word.
+        for change in changes.sorted(by: { $0.place.depth < $1.place.depth }) {
+            if let kept = change.kept {
+                try kept.attach([], change.place.path)
+            } else {
+                try protect(change.place)
+            }
+        }
         if hasOwnTemporaryFiles { try mountTemporaryFiles() }
         for place in inaccessible { try hide(place) }
         if hasOwnDevices { try OwnDevices().mount() }
+        for place in readOnly { try check(place) }
+    }
+
+    /// Makes sure that nothing was mounted over what is to be read-only, by whichever path.
+    private func check(_ place: Place) throws(Failure) {
+        do throws(SystemError) { if try isReadOnly(place.path) { return } } catch {
+            // What is missing or hidden by now cannot be written.
+            if error.errno == .noEntry || error.errno == .accessDenied { return }
+            throw error.explained("unable to make \(place.path) read-only")
+        }
+        throw Failure(
+            "unable to make \(place.path) read-only: another option makes it writable",
+            exitCode: 100)
+    }
+
+    /// Whether it is the root directory, by whichever path. What is mounted over that, this process is not in.
+    private static func isRoot(_ place: borrowing Descriptor) throws(SystemError) -> Bool {
+        let status = try Linux.status(of: place.number)
+        if !status.isDirectory { return false }
+        return try Linux.status(of: "..", in: Directory(place)).identity == status.identity
     }
 
     private func startNamespaces() throws(Failure) {
@@ -166,16 +197,15 @@ struct Sandbox: Sendable {
     }
 
     private func protect(_ place: Place) throws(Failure) {
-        if place.path != "/" {
-            try detach(place, for: "read-only")?.attach(.readOnly, place.path)
-            return
-        }
-        // Nothing can be mounted over it for this process.
         do throws(SystemError) {
-            try restrictMounts(at: openFile("/", .path), to: .readOnly)
+            let target = try openFile(place.path, .path)
+            if try Sandbox.isRoot(target) { return try restrictMounts(at: target, to: .readOnly) }
         } catch {
-            throw error.explained("unable to make / read-only\(DetachedPlace.cause(error))")
+            if error.errno == .noEntry && place.mayBeMissing { return }
+            throw error.explained(
+                "unable to make \(place.path) read-only\(DetachedPlace.cause(error))")
         }
+        try detach(place, for: "read-only")?.attach(.readOnly, place.path)
     }
 
     private func detach(_ place: Place, for use: StaticString) throws(Failure) -> DetachedPlace? {
@@ -194,14 +224,17 @@ struct Sandbox: Sendable {
                         "tmpfs", on: path, type: "tmpfs", flags: MountFlags.noSetIDNoDevices,
                         data: "mode=1777")
                 }
-            } catch { throw error.explained("unable to mount an own \(path)") }
+            } catch { throw error.explained("unable to mount a new \(path)") }
         }
     }
 
     /// Puts an empty directory that nobody may enter over a directory, and what nobody can open over anything else.
     private func hide(_ place: Place) throws(Failure) {
+        var isRoot = false
         do throws(SystemError) {
             let target = try openFile(place.path, .path)
+            isRoot = try Sandbox.isRoot(target)
+            if isRoot { throw SystemError("mount", .busy) }
             if try status(of: target.number).isDirectory {
                 return try mount(
                     "tmpfs", on: place.path, type: "tmpfs", flags: MountFlags.nothing,
@@ -211,6 +244,11 @@ struct Sandbox: Sendable {
             try null.add([.readOnly, .noDevices, .noExec, .noSetID])
             try null.attach(at: target)
         } catch {
+            if isRoot {
+                throw Failure(
+                    "unable to make \(place.path) inaccessible: it is the root directory",
+                    exitCode: 100)
+            }
             if error.errno == .noEntry && place.mayBeMissing { return }
             throw error.explained(
                 "unable to make \(place.path) inaccessible\(DetachedPlace.cause(error))")
