@@ -13,6 +13,9 @@ public struct Directory {
     public init(_ descriptor: borrowing Descriptor) { number = descriptor.number }
 
     private init(number: Int32) { self.number = number }
+
+    /// Whether it is the process's current directory, whichever that is.
+    public var isCurrent: Bool { number == AT_FDCWD }
 }
 
 /// How `openFile` opens, as open(2) has it. Close-on-exec is always added.
