@@ -300,7 +300,7 @@ extension [ServiceMachine.Effect] {
         #expect(!life.end(9, at: 1).contains(.killRest(pid: 7)))
         life.start()
         _ = life.take(.command(.down), at: 5)
-        #expect(life.end(15, at: 6).first == .killRest(pid: 7))
+        #expect(life.end(15, at: 6).first == .killRest(pid: 8))
     }
 
     @Test("Without a limit it has all the time there is")
