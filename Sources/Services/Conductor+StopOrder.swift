@@ -29,7 +29,7 @@ extension Conductor {
             guard case .main = services.places[index]?.standing,
                 let machine = services.places[index]?.machine
             else { continue }
-            if definitions[id]?.kind == .bundle && machine.pid == 0 { continue }
+            if machine.pid == 0 && definitions[id]?.kind == .bundle { continue }
             if machine.isLeaving {
                 isAnyLeft = true
                 isAnyOnItsWay = true
