@@ -16,7 +16,18 @@ public struct WordList: Sendable {
 
     /// The place of `word`, counted from zero; nil when it is not among them.
     public func index(of word: ByteString) -> Int? {
-        parts.firstIndex { $0.elementsEqual(word.bytes) }
+        let text = UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount)
+        let word = word.bytes
+        var start = 0
+        var index = 0
+        while start < text.count {
+            let end = text[start...].firstIndex(of: UInt8(ascii: " ")) ?? text.count
+            if end - start == word.count && text[start..<end].elementsEqual(word) { return index }
+            // Two blanks in a row are as one.
+            if end > start { index += 1 }
+            start = end + 1
+        }
+        return nil
     }
 
     /// The word at a place, which must be there.

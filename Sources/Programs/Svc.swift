@@ -13,17 +13,20 @@ func svc(_ call: Call) throws(Failure) -> Outcome {
         + [
             OptionName(word: "wait", .wait, mayTakeValue: true),
             OptionName(word: "dependents", .dependents),
+            OptionName("L", .logger),
         ]
     var options = OptionReader(call.arguments, names, call.messages)
     var commands: [Command] = []
     var patience: WaitPatience?
     var takesDependents = false
+    var isForLoggers = false
     while let result = options.next() {
         switch result {
         case .option(.command(let command), _):
             if !commands.contains(command) { commands.append(command) }
         case .option(.wait, let value): patience = try WaitPatience(value)
         case .option(.dependents, _): takesDependents = true
+        case .option(.logger, _): isForLoggers = true
         case .wrong: return try usage()
         }
     }
@@ -35,6 +38,13 @@ func svc(_ call: Call) throws(Failure) -> Outcome {
     let states = StatePlaces(ofClientWith: call.environment)
     let services = call.arguments.dropFirst(options.operands).map {
         (name: $0, directory: scan.directory(of: $0))
+    }
+    if isForLoggers {
+        guard patience == nil, !takesDependents else {
+            throw Failure("-L goes with commands alone", exitCode: 100)
+        }
+        return .exit(
+            try send(commands, to: services, start, states, nil, call.messages, loggers: true))
     }
     let directories = services.map { $0.directory }
     if takesDependents {
@@ -61,9 +71,10 @@ func svc(_ call: Call) throws(Failure) -> Outcome {
 private func send(
     _ commands: [Command], to services: [(name: ByteString, directory: ByteString)],
     _ start: borrowing Descriptor, _ states: StatePlaces, _ patience: WaitPatience?,
-    _ messages: Messages
+    _ messages: Messages, loggers isForLoggers: Bool = false
 ) throws(Failure) -> Int32 {
-    var sender = CommandSender(commands: commands, states: states, messages: messages)
+    var sender = CommandSender(
+        commands: commands, isForLoggers: isForLoggers, states: states, messages: messages)
     for (name, directory) in services {
         if patience != nil { sender.watch(name, in: directory) }
         sender.send(to: directory)
@@ -83,6 +94,8 @@ private enum SvcOption {
     case wait
     /// Take down first what needs the services.
     case dependents
+    /// Send it to their loggers, where these are files.
+    case logger
 }
 
 /// Sends commands to one service after another, from its directory.
@@ -91,6 +104,7 @@ private struct CommandSender {
     private static let patience: UInt64 = 5000
 
     let commands: [Command]
+    let isForLoggers: Bool
     let states: StatePlaces
     let messages: Messages
     /// Whether one could not be reached.
@@ -98,8 +112,11 @@ private struct CommandSender {
     private var services: [WatchedService] = []
     private var expectations: [Expectation] = []
 
-    init(commands: [Command], states: StatePlaces, messages: Messages) {
+    init(
+        commands: [Command], isForLoggers: Bool, states: StatePlaces, messages: Messages
+    ) {
         self.commands = commands
+        self.isForLoggers = isForLoggers
         self.states = states
         self.messages = messages
     }
@@ -124,7 +141,10 @@ private struct CommandSender {
         }
         let control: Descriptor
         do throws(SystemError) {
-            control = try SuperviseDirectory(of: .current, or: states).openCommands()
+            let supervise = try SuperviseDirectory(of: .current, or: states)
+            control =
+                isForLoggers
+                ? try supervise.openLogger().openCommands() : try supervise.openCommands()
         } catch {
             if error.errno == .noReader {
                 return fail("unable to control \(directory): supervise not running")

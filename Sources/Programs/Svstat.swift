@@ -16,6 +16,10 @@ func svstat(_ call: Call) throws(Failure) -> Outcome {
     for directory in call.arguments.dropFirst() {
         let line: ByteString = "\(directory.visible): \(describe(directory, states))\n"
         text += line.bytes
+        if let words = describeLogger(states) {
+            let line: ByteString = "\(directory.visible) log: \(words)\n"
+            text += line.bytes
+        }
         do throws(SystemError) { try changeDirectory(to: start) } catch {
             throw error.explained("unable to set directory")
         }
@@ -43,6 +47,18 @@ private func describe(_ directory: ByteString, _ states: StatePlaces) -> ByteStr
     } catch {
         return "unable to \(step): \(error.errno.text)"
     }
+}
+
+/// The same of the logger that is a file of the current directory; nil where there is none, or nothing to tell of it.
+private func describeLogger(_ states: StatePlaces) -> ByteString? {
+    do throws(SystemError) {
+        guard try status(of: "log").isProgram else { return nil }
+        let supervise = try SuperviseDirectory(of: .current, or: states).openLogger()
+        guard try supervise.isSupervised() else { return nil }
+        let file = try supervise.openStatus()
+        guard let status = try StatusRecord(readFrom: file) else { return nil }
+        return describe(status, isNormallyUp: try !exists("down"))
+    } catch { return nil }
 }
 
 /// The words of the original, in its order.

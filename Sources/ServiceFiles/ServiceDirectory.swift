@@ -19,12 +19,21 @@ public struct ServiceDirectory: ~Copyable {
         case uncontrolled
     }
 
+    /// Which program of the directory it is for.
+    public enum Part: Sendable {
+        /// `run`.
+        case service
+        /// `log`, where that is a file.
+        case logger
+    }
+
     /// Sets up the directory open as `place`, called `name` in messages; its state is in `states` if it cannot be in it.
     /// Whatever was opened is closed again when it fails.
     public init(
-        _ place: consuming Descriptor, name: ByteString, states: StatePlaces, fallback: Fallback
+        _ place: consuming Descriptor, name: ByteString, states: StatePlaces, fallback: Fallback,
+        part: Part = .service
     ) throws(Failure) {
-        files = try ServiceDirectory.openFiles(name, states, fallback, in: Directory(place))
+        files = try ServiceDirectory.openFiles(name, states, fallback, part, in: Directory(place))
         self.place = place
     }
 
@@ -121,45 +130,63 @@ public struct ServiceDirectory: ~Copyable {
     }
 
     private static func openFiles(
-        _ name: ByteString, _ states: StatePlaces, _ fallback: Fallback, in service: Directory
+        _ name: ByteString, _ states: StatePlaces, _ fallback: Fallback, _ part: Part,
+        in service: Directory
     ) throws(Failure) -> ControlFiles? {
-        do throws(Failure) { return try openFiles(name, in: service) } catch {
+        let supervise: ByteString
+        do throws(SystemError) { supervise = try states.supervise(of: service) } catch {
+            throw error.explained("unable to find the path of \(name)")
+        }
+        do throws(Failure) { return try openFiles(name, supervise, part, in: service) } catch {
             guard let errno = error.errno, errno.sendsStateElsewhere else { throw error }
             // A supervisor that may write there, or found another place, is not to be doubled.
-            if isSupervised(service, states) { throw Failure(error.text, .again) }
+            if isSupervised(service, states, part) { throw Failure(error.text, .again) }
             for candidate in states.candidates {
-                if let files = try openFiles(name, candidate, states, for: service) { return files }
+                if let files = try openFiles(name, candidate, states, part, for: service) {
+                    return files
+                }
             }
             if case .uncontrolled = fallback { return nil }
             throw error
         }
     }
 
-    private static func isSupervised(_ service: Directory, _ states: StatePlaces) -> Bool {
+    private static func isSupervised(_ service: Directory, _ states: StatePlaces, _ part: Part)
+        -> Bool
+    {
         do throws(SystemError) {
-            return try SuperviseDirectory(of: service, or: states).isSupervised()
+            let supervise = try SuperviseDirectory(of: service, or: states)
+            switch part {
+            case .service: return try supervise.isSupervised()
+            case .logger: return try supervise.openLogger().isSupervised()
+            }
         } catch { return false }
     }
 
     /// The same in one of the places; nil when that is not possible. Throws when another supervisor has it.
     private static func openFiles(
-        _ name: ByteString, _ candidate: ByteString, _ states: StatePlaces, for service: Directory
+        _ name: ByteString, _ candidate: ByteString, _ states: StatePlaces, _ part: Part,
+        for service: Directory
     ) throws(Failure) -> ControlFiles? {
         let state: Descriptor
         do throws(SystemError) { state = try states.make(in: candidate, for: service) } catch {
             return nil
         }
-        do throws(Failure) { return try openFiles(name, in: Directory(state)) } catch {
+        do throws(Failure) {
+            return try openFiles(name, SuperviseDirectory.name, part, in: Directory(state))
+        } catch {
             if error.errno == .again { throw error }
             return nil
         }
     }
 
-    private static func openFiles(_ name: ByteString, in service: Directory) throws(Failure)
-        -> ControlFiles
-    {
+    private static func openFiles(
+        _ name: ByteString, _ supervise: ByteString, _ part: Part, in service: Directory
+    ) throws(Failure) -> ControlFiles {
         let locked: LockedDirectory
-        do throws(SystemError) { locked = try LockedDirectory(in: service) } catch {
+        do throws(SystemError) {
+            locked = try LockedDirectory(in: service, named: supervise, part)
+        } catch {
             throw error.explained("unable to acquire \(name)/\(SuperviseDirectory.File.lock.path)")
         }
         for file in [SuperviseDirectory.File.control, .ok] {
@@ -181,8 +208,9 @@ public struct ServiceDirectory: ~Copyable {
         let supervise: SuperviseDirectory
         let lock: Descriptor
 
-        init(in service: Directory) throws(SystemError) {
-            let supervise = try SuperviseDirectory(makingIn: service)
+        init(in service: Directory, named name: ByteString, _ part: Part) throws(SystemError) {
+            var supervise = try SuperviseDirectory(makingIn: service, named: name)
+            if part == .logger { supervise = try supervise.makeLogger() }
             lock = try supervise.takeLock()
             self.supervise = supervise
         }

@@ -8,7 +8,7 @@ extension StatePlaces {
     public init(ofSupervisorWith environment: Environment) {
         self.init(
             chosen: environment["SVSTATE"], runtimeDirectory: environment["XDG_RUNTIME_DIR"],
-            user: CurrentProcess.effectiveUser)
+            user: CurrentProcess.effectiveUser, supervise: environment["SUPERVISEDIR"])
     }
 
     /// Where a client with this environment looks for it.
@@ -19,7 +19,8 @@ extension StatePlaces {
         }
         self.init(
             chosen: environment["SVSTATE"], runtimeDirectory: environment["XDG_RUNTIME_DIR"],
-            user: CurrentProcess.effectiveUser, processOne: processOne)
+            user: CurrentProcess.effectiveUser, processOne: processOne,
+            supervise: environment["SUPERVISEDIR"])
     }
 
     /// Opens the directory in `candidate` that stands for `service`. No link is followed that a stranger made. Throws
@@ -42,6 +43,13 @@ extension StatePlaces {
         let made = try check(try openFile(name, OpenMode.place.notFollowing, in: Directory(base)))
         if try status(of: made.number).user != user { throw SystemError("open", .notPermitted) }
         return made
+    }
+
+    /// Where the `supervise` of a service directory is, seen from there. readlink(2) of what /proc says of it.
+    func supervise(of service: Directory) throws(SystemError) -> ByteString {
+        if !dependOnPath { return supervise(of: "") }
+        let name: ByteString = service.isCurrent ? "cwd" : "fd/\(service.number)"
+        return supervise(of: try readLink("/proc/self/\(name)"))
     }
 
     private static func name(of service: Directory) throws(SystemError) -> ByteString {
@@ -75,9 +83,10 @@ extension SuperviseDirectory {
     ) throws(SystemError) {
         var best: SuperviseDirectory?
         var trouble = SystemError("open", .noEntry, subject: name)
-        do throws(SystemError) { best = try SuperviseDirectory(of: service, named: name) } catch {
-            trouble = error
-        }
+        do throws(SystemError) {
+            let own = name == SuperviseDirectory.name ? try places.supervise(of: service) : name
+            best = try SuperviseDirectory(of: service, named: own)
+        } catch { trouble = error }
         for candidate in places.candidates {
             let other: SuperviseDirectory
             do throws(SystemError) {

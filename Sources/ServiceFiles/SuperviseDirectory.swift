@@ -43,6 +43,8 @@ public struct SuperviseDirectory: ~Copyable {
 
     /// Its name in a service directory.
     public static let name: ByteString = "supervise"
+    /// The name in it of the one for a logger that is a file, as daemontools-encore has it.
+    static let nameForLogger: ByteString = "log"
 
     /// The directory, open only as a place for names.
     public let place: Descriptor
@@ -62,6 +64,16 @@ public struct SuperviseDirectory: ~Copyable {
     {
         place = try openTrusted(
             name, .place, in: service, makingDirectory: 0o700, alsoBehindLink: true)
+    }
+
+    /// Opens the one of the logger that is a file of the service directory.
+    public borrowing func openLogger() throws(SystemError) -> SuperviseDirectory {
+        try SuperviseDirectory(of: directory, named: SuperviseDirectory.nameForLogger)
+    }
+
+    /// Makes the one of the logger that is a file of the service directory.
+    borrowing func makeLogger() throws(SystemError) -> SuperviseDirectory {
+        try SuperviseDirectory(makingIn: directory, named: SuperviseDirectory.nameForLogger)
     }
 
     /// One that another image of this process opened.

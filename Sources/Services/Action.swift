@@ -47,7 +47,8 @@ public enum Action: Equatable, Sendable {
     case closeHeld(ServiceID)
     /// Send a signal to a process that has not been reaped, or to what belongs to it too.
     case signal(pid: Int32, ServiceSignal, ServiceDefinition.Reach = .process)
-    /// Kill what a process that has been reaped left behind.
+    /// Kill what a process that has been reaped left behind, or only tell of it where its signals reach no further than
+    /// the process.
     case killRest(ServiceID, pid: Int32, ServiceDefinition.Reach)
     /// Write the status file. The first time this also tells svok that the service is supervised.
     case writeStatus(ServiceID, StatusRecord)

@@ -17,7 +17,7 @@ extension Conductor {
         return (areUp ? [] : [.say(.startingWithout(names))]) + tell(command, .released, at: now)
     }
 
-    private func areServicesUp(at now: Moment) -> Bool {
+    private mutating func areServicesUp(at now: Moment) -> Bool {
         guard !configuration.hasScanDirectory || scan.directory != nil, !order.isStale,
             isScanSettled(at: now)
         else { return false }

@@ -33,7 +33,8 @@ extension Conductor {
         definitions[id] = nil
         texts[id] = nil
         companions[id] = nil
-        if mayHaveOrder { loseOrder() }
+        // In a stop the order is that of what was there at its beginning, and nobody waits for what is gone.
+        if stop == nil && mayHaveOrder { loseOrder() }
     }
 
     /// Whether anybody says anything about others, or did before.

@@ -19,7 +19,7 @@ extension Conductor {
             }
             actions += bringOrderUpToDate(at: now)
             for id in order.candidates(of: services.indices)
-            where services[id.index]?.machine.state == .blocked && isFree(id) {
+            where services.places[id.index]?.machine.state == .blocked && isFree(id) {
                 actions += release(id, at: now)
             }
         }
@@ -106,23 +106,34 @@ extension Conductor {
         return [.writeStatus(id, (services[id.index] ?? service).status(texts[id] ?? ""))]
     }
 
-    func isScanSettled(at now: Moment) -> Bool {
+    /// Whether all that the scan directory holds is known. As long as it is not, mostly the pair that was missing the
+    /// last time is still missing, so that one is looked at first, and those that come after it next.
+    mutating func isScanSettled(at now: Moment) -> Bool {
+        let first = min(unsettled.place, pairs.indices.upperBound)
         var inUse: Set<ByteString>?
-        for index in pairs.indices where pairs.places[index]?.isPresent == true {
-            if pairs.places[index]?.isBeingCompleted == true { return false }
-            if let id = pairs.places[index]?.service,
-                services.places[id.index]?.isOpen == false
-            {
+        for range in [first..<pairs.indices.upperBound, 0..<first] {
+            for index in range where !isSettled(index, &inUse, at: now) {
+                unsettled.place = index
                 return false
             }
-            guard pairs.places[index]?.isUnfinished == true, let pair = pairs.places[index],
-                pair.filling == nil
-            else { continue }
-            let names = inUse ?? namesInUse()
-            inUse = names
-            if let due = completionTime(of: pair, names), due <= now.nanoseconds { return false }
         }
         return true
+    }
+
+    /// Whether what a pair holds is supervised, or is not to be yet.
+    private func isSettled(_ index: Int, _ inUse: inout Set<ByteString>?, at now: Moment) -> Bool {
+        guard pairs.places[index]?.isPresent == true else { return true }
+        if pairs.places[index]?.isBeingCompleted == true { return false }
+        if let id = pairs.places[index]?.service, services.places[id.index]?.isOpen == false {
+            return false
+        }
+        guard pairs.places[index]?.isUnfinished == true, let pair = pairs.places[index],
+            pair.filling == nil
+        else { return true }
+        let names = inUse ?? namesInUse()
+        inUse = names
+        guard let due = completionTime(of: pair, names) else { return true }
+        return due > now.nanoseconds
     }
 
     /// Whether all that must come first is there.

@@ -20,7 +20,10 @@ extension Conductor {
                 actions.append(.start(id, service.standing, launch, checks: !service.isChecked))
             case .signal(let pid, let signal, let reach):
                 actions += send(signal, to: pid, reach, of: id, because: event, at: now)
-            case .killRest(let pid): actions.append(.killRest(id, pid: pid, definition.stopReach))
+            case .killRest(let pid):
+                // A stop of everything tells of, and ends, the rest by itself.
+                if definition.stopReach == .process && stop != nil { continue }
+                actions.append(.killRest(id, pid: pid, definition.stopReach))
             case .report(let report): actions += take(report, from: id, at: now)
             case .writeStatus:
                 actions += showStatus(of: id)

@@ -26,9 +26,11 @@ extension Conductor {
         var isAnyGone = false
         for index in services.indices {
             let id = ServiceID(index)
-            guard let service = services[index], case .main = service.standing else { continue }
-            if definitions[id]?.kind == .bundle && service.machine.pid == 0 { continue }
-            if service.machine.isLeaving {
+            guard case .main = services.places[index]?.standing,
+                let machine = services.places[index]?.machine
+            else { continue }
+            if machine.pid == 0 && definitions[id]?.kind == .bundle { continue }
+            if machine.isLeaving {
                 isAnyLeft = true
                 isAnyOnItsWay = true
             } else if hasFollowers(id, order) {

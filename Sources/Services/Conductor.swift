@@ -64,6 +64,8 @@ public struct Conductor: Equatable, Sendable {
     var processes: [Int32: ServiceID] = [:]
     /// What is known of the scan directory.
     var scan = ScanState()
+    /// Which pair was last found not to be settled.
+    var unsettled = SearchHint()
     /// The stop, once it has been asked for.
     var stop: StopPlan?
     /// What the stop is to end with.

@@ -52,12 +52,14 @@ public struct DependencyGraph: Equatable, Sendable {
     let forward: Edges
     let backward: Edges
     private(set) var broken: [Bool]
+    private let pipelines: [ByteString: [ByteString]]
     /// What is wrong: names that nobody has, by the name of who says them, and then cycles.
     public let problems: [Problem]
 
     /// The graph of these definitions, by the names of their services.
     public init(_ definitions: [ByteString: ServiceDefinition]) {
-        var builder = Builder(definitions.namingMembersOfPipelines())
+        pipelines = definitions.pipelines
+        var builder = Builder(definitions.namingMembers(of: pipelines))
         builder.addAll()
         names = builder.names
         isBundle = builder.isBundle
@@ -93,9 +95,10 @@ public struct DependencyGraph: Equatable, Sendable {
         }
     }
 
-    /// What a name stands for: itself, or what is in it if it is a bundle; nothing where nobody has it.
+    /// What a name stands for: itself, or what is in it if it is a bundle or a pipeline; nothing where nobody has it.
     public func services(named name: ByteString) -> [ByteString] {
-        node(name).map { sortedNames(services(in: [$0])) } ?? []
+        let nodes = node(name).map { [$0] } ?? (pipelines[name] ?? []).compactMap { node($0) }
+        return sortedNames(services(in: nodes))
     }
 
     /// The services that directly need `name`, or a bundle that it is in, by name.

@@ -40,13 +40,18 @@ extension ServiceDefinition {
 }
 
 extension [ByteString: ServiceDefinition] {
-    /// With the members of a pipeline wherever the name of the pipeline stands. A service of that name goes before.
-    func namingMembersOfPipelines() -> [ByteString: ServiceDefinition] {
+    /// The members of each pipeline that has a name. A service of that name goes before.
+    var pipelines: [ByteString: [ByteString]] {
         var members: [ByteString: [ByteString]] = [:]
         for (name, definition) in self {
             guard let pipeline = definition.pipelineName, self[pipeline] == nil else { continue }
             members[pipeline, default: []] += chain(to: name)
         }
+        return members
+    }
+
+    /// With the members of a pipeline wherever the name of the pipeline stands.
+    func namingMembers(of members: [ByteString: [ByteString]]) -> [ByteString: ServiceDefinition] {
         if members.isEmpty { return self }
         return mapValues { definition in
             var definition = definition

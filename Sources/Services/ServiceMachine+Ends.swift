@@ -5,7 +5,9 @@ extension ServiceMachine {
     mutating func noteEnd(
         _ pid: Int32, _ death: Death, _ definition: ServiceDefinition, at now: UInt64
     ) -> [Effect] {
-        var effects: [Effect] = definition.stopReach == .process ? [] : [.killRest(pid: pid)]
+        // What is beside a service that is started again may be on purpose; after a stop, somebody has to be told of it.
+        let isRestOfNoInterest = definition.stopReach == .process && wish != .down
+        var effects: [Effect] = isRestOfNoInterest ? [] : [.killRest(pid: pid)]
         clear()
         lastDeath = death
         endTime = now

@@ -79,6 +79,13 @@ struct ServiceOrder: Equatable {
         self.graph = graph
     }
 
+    /// What follows from the services and their definitions is left out: it may still tell of some that are gone.
+    static func == (left: ServiceOrder, right: ServiceOrder) -> Bool {
+        left.isStale == right.isStale && left.mayRelease == right.mayRelease
+            && left.changed == right.changed && left.unshown == right.unshown
+            && left.complaints == right.complaints
+    }
+
     /// Whether there is anything to look at.
     var isToBeLookedAt: Bool { isStale || mayRelease || !changed.isEmpty }
 

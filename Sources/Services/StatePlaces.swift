@@ -17,13 +17,19 @@ public struct StatePlaces: Equatable, Sendable {
     public let owners: [UInt32]
     /// The user that makes directories.
     public let user: UInt32
+    /// How `supervise` is called in service directories, or, with a slash at its beginning, where the directories are
+    /// that stand for them: daemontools-encore's SUPERVISEDIR.
+    private let superviseName: ByteString
 
     /// The places for a process of `user` with these values of SVSTATE and XDG_RUNTIME_DIR. `processOne` is the user
-    /// of process 1, for a client that can tell. A path that is not absolute means nothing.
+    /// of process 1, for a client that can tell. A path that is not absolute means nothing. `supervise` is the value of
+    /// SUPERVISEDIR.
     public init(
-        chosen: ByteString?, runtimeDirectory: ByteString?, user: UInt32, processOne: UInt32? = nil
+        chosen: ByteString?, runtimeDirectory: ByteString?, user: UInt32, processOne: UInt32? = nil,
+        supervise: ByteString? = nil
     ) {
         self.user = user
+        superviseName = supervise.flatMap { $0.isEmpty ? nil : $0 } ?? "supervise"
         var owners = [user]
         for other in [0, processOne ?? user] where !owners.contains(other) { owners.append(other) }
         self.owners = owners
@@ -38,6 +44,18 @@ public struct StatePlaces: Equatable, Sendable {
         candidates.append("/tmp/apus-\(user)")
         if let processOne, processOne != user { candidates.append("/tmp/apus-\(processOne)") }
         self.candidates = candidates
+    }
+
+    /// Whether where `supervise` is depends on the path of the service directory.
+    public var dependOnPath: Bool { superviseName.hasPrefix("/") }
+
+    /// Where `supervise` is, seen from the service directory at `path`, which is absolute: under a name that has colons for
+    /// the slashes of the path, as daemontools-encore has it, if it is in a directory for all.
+    public func supervise(of path: ByteString) -> ByteString {
+        guard dependOnPath else { return superviseName }
+        let slash = UInt8(ascii: "/")
+        let name = path.bytes.drop { $0 == slash }.map { $0 == slash ? UInt8(ascii: ":") : $0 }
+        return "\(superviseName)/\(ByteString(name))"
     }
 
     /// The name of the directory with this device and inode.

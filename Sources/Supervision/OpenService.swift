@@ -14,12 +14,24 @@ extension Invocation {
     }
 }
 
+extension Place {
+    /// Whether it is a logger that runs in the directory of its service, open as `directory`, and not in one of its own.
+    func isLogFile(in directory: borrowing Descriptor) -> Bool {
+        guard case .logger(_, let entry) = self else { return false }
+        do throws(SystemError) {
+            return FileID(try status(of: directory.number).identity) == entry
+        } catch { return false }
+    }
+}
+
 /// A supervised service's directory with the files of its `supervise`, and what was last written there.
 final class OpenService {
     /// Its name in messages.
     let name: ByteString
     /// Where it was found.
     let place: Place
+    /// Whether it is a logger that is a file of its service's directory.
+    let isLogFile: Bool
     private var directory: ServiceDirectory
     /// A checksum of what was last written there; 0 before.
     private var written: UInt64 = 0
@@ -46,9 +58,13 @@ final class OpenService {
     /// What it has besides, if its directory asks for more than `run`.
     private(set) var extras: ServiceExtras?
 
-    init(name: ByteString, place: Place, directory: consuming ServiceDirectory) {
+    init(
+        name: ByteString, place: Place, directory: consuming ServiceDirectory,
+        isLogFile: Bool = false
+    ) {
         self.name = name
         self.place = place
+        self.isLogFile = isLogFile
         self.directory = directory
     }
 
@@ -59,6 +75,7 @@ final class OpenService {
     ) {
         self.name = name
         self.place = place
+        isLogFile = place.isLogFile(in: directory.place)
         isAnnounced = directory.numbers.ok >= 0
         self.directory = directory
         self.isDownFile = isDownFile
@@ -157,11 +174,17 @@ final class OpenService {
 
     /// Why `run` could not be executed, if the error number does not tell.
     func explain(execFailure errno: Errno) -> ByteString? {
-        Linux.explain(execFailure: errno, path: "run", in: Directory(directory.place))
+        Linux.explain(
+            execFailure: errno, path: isLogFile ? "log" : "run", in: Directory(directory.place))
     }
 
     /// What the directory asks for; nil for nothing but `run`. What is wrong with it is said once.
     func readDefinition(_ messages: Messages) -> ServiceDefinition? {
+        if isLogFile {
+            // All but `down` is for the service.
+            isDownFile = true
+            return nil
+        }
         let reader = DefinitionReader(Directory(directory.place), name: name)
         // Where descriptors are short, what was known stays true.
         if reader.isUnreadable { return source?.definition }

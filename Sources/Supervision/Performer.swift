@@ -30,8 +30,6 @@ final class Performer {
     let isInherited: Bool
     /// Descriptors from this number on are kept free for the supervisor's own work.
     private let descriptorReserve: Int32
-    /// The most processes that are looked at to find what a service left behind.
-    private static let mostProcesses = 50_000
 
     /// `descriptorLimit` is what the soft limit of this process was before it was raised to the hard one.
     init(
@@ -144,10 +142,12 @@ final class Performer {
         }
     }
 
-    /// Which directory the `log` of an open entry is; nil when there is none.
+    /// In which directory the logger of an open entry runs, `log` or, where that is a program, the entry itself; nil when
+    /// there is none.
     private static func log(in place: borrowing Descriptor) throws(SystemError) -> FileID? {
         do throws(SystemError) {
-            return FileID(try status(of: "log", in: Directory(place)).identity)
+            let log = try status(of: "log", in: Directory(place))
+            return FileID(log.isProgram ? try status(of: place.number).identity : log.identity)
         } catch {
             if error.errno == .noEntry { return nil }
             throw error
@@ -192,10 +192,13 @@ final class Performer {
             try checkRoom(directory.number, name)
             let isDown = try ServiceDirectory.isDown(directory, name: name)
             let isSingle = if case .path = place { true } else { false }
+            let isLogFile = place.isLogFile(in: directory)
             let opened = try ServiceDirectory(
-                directory, name: name, states: states, fallback: isSingle ? .none : .uncontrolled)
+                directory, name: name, states: states, fallback: isSingle ? .none : .uncontrolled,
+                part: isLogFile ? .logger : .service)
             try checkRoom(opened.highestNumber, name)
-            let service = OpenService(name: name, place: place, directory: opened)
+            let service = OpenService(
+                name: name, place: place, directory: opened, isLogFile: isLogFile)
             if service.control == nil { sayUncontrolled(name) }
             service.findPredecessor()
             while services.count <= id.index { services.append(nil) }
@@ -238,6 +241,7 @@ final class Performer {
                 if let place = try openEntry(entry, identity) { return place }
             case .logger(let entry, let identity):
                 if let place = try openEntry(entry, identity) {
+                    if try Performer.log(in: place) == identity { return place }
                     return try openFile("log", .place, in: Directory(place))
                 }
             }
@@ -263,7 +267,9 @@ final class Performer {
         do throws(SystemError) { try join(id, launch.pipeline, &setup) } catch {
             return .notPrepared(id, Complaint("unable to create pipe", error))
         }
-        if !launch.isPlain || service(id)?.extras != nil, let service = service(id) {
+        if service(id)?.isLogFile == true {
+            special = starters.logFile
+        } else if !launch.isPlain || service(id)?.extras != nil, let service = service(id) {
             do throws(Failure) {
                 special = try service.prepare(launch, configuration.environment, &setup)
                 recordExtras(of: id)
@@ -369,84 +375,7 @@ final class Performer {
         if let output { setup.descriptors[1] = output }
     }
 
-    /// A service's process is a child not yet reaped, so its id cannot be another's; that of one which is no child may
-    /// be, once it has ended.
-    private func send(
-        _ signal: ServiceSignal, to pid: ProcessID, _ reach: ServiceDefinition.Reach
-    ) {
-        for case .some(let service) in services where service.watched == pid {
-            if service.hasWatchedEnded { return }
-        }
-        if reach == .everything, let group = group(of: pid), group.send(Signal(signal.rawValue)) {
-            return
-        }
-        // Its group may be gone or another's if it was moved there.
-        if reach != .process, sendToGroup(signal, pid) { return }
-        do throws(SystemError) { try Linux.send(Signal(signal.rawValue), to: pid) } catch {
-            messages.warning(
-                "unable to send signal \(signal.rawValue) to process \(pid)", error.errno)
-        }
-    }
-
-    /// The control group of the service whose process it is.
-    private func group(of pid: ProcessID) -> ServiceGroup? {
-        for case .some(let service) in services where service.process == pid {
-            return service.extras?.group
-        }
-        return nil
-    }
-
-    /// Sends a signal to the group that a process leads; false when it leads none.
-    private func sendToGroup(_ signal: ServiceSignal, _ pid: ProcessID) -> Bool {
-        guard pid > 1 else { return false }
-        do throws(SystemError) {
-            try Linux.send(Signal(signal.rawValue), to: -pid)
-            return true
-        } catch { return false }
-    }
-
-    /// What a process that was reaped left behind in its group keeps the group's number, so that it is no other's.
-    private func killRest(_ id: ServiceID, _ pid: ProcessID, _ reach: ServiceDefinition.Reach) {
-        _ = sendToGroup(.kill, pid)
-        guard reach == .everything else { return }
-        if service(id)?.extras?.group?.send(.kill) == true { return }
-        do throws(SystemError) {
-            for member in try ProcessTable(limit: Performer.mostProcesses).remains(of: pid) {
-                do throws(SystemError) { try Linux.send(.kill, to: member) } catch {}
-            }
-        } catch {
-            // Without /proc there is only the group.
-        }
-    }
-
     // MARK: - The rest
-
-    private func signalOthers(_ signals: [ServiceSignal], sparing spared: [ProcessID]) {
-        var others: [ProcessID]
-        do throws(SystemError) {
-            others = try ProcessTable().strays(of: CurrentProcess.id, sparing: spared)
-        } catch {
-            // Without /proc process 1 still reaches everybody, its loggers too, and no other can.
-            others = CurrentProcess.id == 1 ? [-1] : []
-        }
-        if signals.contains(.kill) && !others.isEmpty {
-            messages.warning("killing processes that are no services: \(list(others))")
-        }
-        for pid in others {
-            for signal in signals {
-                // Gone meanwhile, which is what was wanted.
-                do throws(SystemError) { try Linux.send(Signal(signal.rawValue), to: pid) } catch {}
-            }
-        }
-    }
-
-    private func list(_ processes: [ProcessID]) -> ByteString {
-        var words: [ByteString] = processes.prefix(10).map { pid in
-            pid == -1 ? "all" : "\(ProcessTable.name(of: pid)) (pid \(pid))"
-        }
-        if processes.count > 10 { words.append("and \(processes.count - 10) more") }
-        return ByteString(words, joinedBy: ", ")
-    }
 
     private func say(_ remark: Remark) {
         let errno = remark.errno == 0 ? nil : Errno(remark.errno)

@@ -7,7 +7,7 @@ final class ServiceGroup {
     private let group: ControlGroup
     /// Where a process writes itself to enter it.
     private let entrance: Descriptor
-    private var kills = 0
+    private var kills: Int?
 
     /// Makes the group of the service with that name below this process's own.
     init(_ name: ByteString) throws(SystemError) {
@@ -25,15 +25,16 @@ final class ServiceGroup {
     /// The number of the file that a new process enters by.
     var entranceNumber: Int32 { entrance.number }
 
-    private var outOfMemoryKills: Int {
-        do throws(SystemError) { return try group.outOfMemoryKills() ?? 0 } catch { return 0 }
+    private var outOfMemoryKills: Int? {
+        do throws(SystemError) { return try group.outOfMemoryKills() } catch { return nil }
     }
 
-    /// Whether the kernel has killed one of its processes for lack of memory since this was asked last.
-    func hasRunOutOfMemory() -> Bool {
-        let now = outOfMemoryKills
+    /// Whether the kernel has killed one of its processes for lack of memory since this was asked last; nil where it does
+    /// not count those of this group.
+    func hasRunOutOfMemory() -> Bool? {
+        guard let now = outOfMemoryKills else { return nil }
         defer { kills = now }
-        return now > kills
+        return now > kills ?? 0
     }
 
     /// Sends a signal to all in it; false where that is not possible.

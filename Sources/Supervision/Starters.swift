@@ -18,6 +18,8 @@ final class Starters {
     private lazy var others = ProgramStarter(
         PreparedProgram(Invocation("./run", arguments: ["./run"], environment: Environment())),
         count: Starters.most, room: Starters.largeRoom)
+    /// A logger that is a file of its service's directory.
+    let logFile: PreparedProgram
     private let messages: Messages
     /// Where the ids of processes are noted before they run.
     var carryover: Carryover?
@@ -32,12 +34,13 @@ final class Starters {
     ) throws(SystemError) {
         self.messages = messages
         inheritedLimit = descriptorLimit.soft < descriptorLimit.hard ? descriptorLimit : nil
+        let environment = configuration.environment.withoutSupervisor
         run = ProgramStarter(
             PreparedProgram(
-                Invocation(
-                    "./run", arguments: ["./run"],
-                    environment: configuration.environment.withoutSupervisor)),
+                Invocation("./run", arguments: ["./run"], environment: environment)),
             count: Starters.most, room: Starters.room)
+        logFile = PreparedProgram(
+            Invocation("./log", arguments: ["./log"], environment: environment))
         command = configuration.command.map {
             ProgramStarter(PreparedProgram($0), count: 1, room: Starters.room)
         }

@@ -69,6 +69,8 @@ public final class Supervisor {
     /// Where it speaks to people, without ever waiting.
     public let messages: Messages
     let performer: Performer
+    /// How many processes the kernel kills for lack of memory, where it tells.
+    private var memoryKills = MemoryKills()
     var conductor: Conductor
     var loop: EventLoop
     let signals: SignalDescriptor
@@ -438,7 +440,9 @@ public final class Supervisor {
         guard status.raw & 0x7f == Signal.kill.number, let id = conductor.service(of: pid) else {
             return false
         }
-        return performer.service(id)?.extras?.group?.hasRunOutOfMemory() ?? false
+        // Its own group knows best, if memory is counted there.
+        let isSomebody = memoryKills?.claim() ?? false
+        return performer.service(id)?.extras?.group?.hasRunOutOfMemory() ?? isSomebody
     }
 
     func takeWord(_ token: UInt64) {

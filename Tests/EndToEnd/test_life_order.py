@@ -259,6 +259,16 @@ class TestStop:
             process.wait(8)
         assert events(scan)[2:] == ["stop db"]
 
+    def test_a_thousand_in_a_row_end_in_time(self, scan):
+        """One after the other, which leaves each the eight thousandth part of the stop."""
+        for number in range(1000):
+            lay(scan / f"s{number}", settings=f"needs s{number - 1}\n" if number else "restart always\n")
+        with svscan(scan) as process:
+            wait_up(scan / "s999")
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(20) == 0
+            assert not messages(process)
+
     def test_a_cycle_that_came_later(self, scan):
         for name in "a", "b":
             lay(scan / name, note(name))

@@ -1,6 +1,7 @@
 """What follows the end of a service for itself, for others and for everything; and what people are told of it."""
 
 import os
+import pathlib
 import signal
 import time
 
@@ -252,3 +253,32 @@ class TestEssential:
             settings="essential\nready notification-fd 3\nready-timeout 300ms\n")
         with supervise(service) as process:
             assert process.wait(10) not in (0, None)
+
+
+MEMORY = pathlib.Path("/sys/fs/cgroup/memory")
+
+
+@pytest.mark.skipif(not os.access(MEMORY / "cgroup.procs", os.W_OK), reason="no memory controller of version 1")
+def test_the_kernel_kills_it_for_lack_of_memory(service):
+    """In a group with little memory; what is seen of it is the count for the whole machine."""
+    place = MEMORY / f"apus-test-{os.getpid()}"
+    place.mkdir()
+    try:
+        (place / "memory.limit_in_bytes").write_text("30000000")
+        lay(service, f"echo $$ > {place}/cgroup.procs; exec python3 -c 'x = bytearray(200_000_000)'",
+            settings="restart never\n")
+        with supervise(service) as process:
+            wait_state(service, "failed")
+            text = wait_for(lambda: messages(process), "what is said")[0]
+            assert "was killed by the kernel, for lack of memory" in text and "out of memory" in text
+    finally:
+        wait_for(lambda: not lines(place / "cgroup.procs"), "an empty group")
+        place.rmdir()
+
+
+def test_another_kill_is_no_lack_of_memory(service):
+    lay(service, settings="restart never\n")
+    with supervise(service) as process:
+        os.kill(wait_run(service), signal.SIGKILL)
+        text = wait_for(lambda: messages(process), "what is said")[0]
+        assert "was ended by signal 9" in text and "memory" not in text

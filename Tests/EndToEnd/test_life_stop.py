@@ -217,3 +217,29 @@ class TestReach:
             wait_down(service)
             time.sleep(0.3)
             assert is_gone(pid) and pid_of(other) == second
+
+
+class TestWhatIsLeft:
+    """With init each service has a process group of its own, so that it is seen who is left in it."""
+
+    def test_it_is_told(self, tmp_path):
+        service = lay(tmp_path / "service/s", "sleep 1000 & echo $! > left; sleep 1000")
+        with supervisor(BIN / "init", "-s", service.parent) as process:
+            pid = wait_up(service)
+            left = int(wait_for(lambda: lines(service / "left"), "its child")[0])
+            svc("-d", service)
+            line = wait_for(lambda: [line for line in messages(process) if "s has ended" in line], "the warning")[0]
+            assert "but not what it started: " in line and f"sleep (pid {left})" in line
+            assert not is_gone(left) and is_gone(pid)
+
+    @pytest.mark.parametrize("script", ["exec sleep 1000", "trap 'kill $!; wait; exit' TERM; sleep 1000 & wait"])
+    def test_nothing_left_is_nothing_told(self, tmp_path, script):
+        service = lay(tmp_path / "service/s", script)
+        with supervisor(BIN / "init", "-s", service.parent) as process:
+            wait_up(service)
+            svc("-d", service)
+            wait_down(service)
+            # What was to be said is said before the next command is obeyed.
+            svc("-u", service)
+            wait_up(service)
+            assert not messages(process)

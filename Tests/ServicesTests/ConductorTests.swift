@@ -38,11 +38,12 @@ import Testing
         script.take(.commanded(ServiceID(0), .down), at: 4000)
         #expect(
             script.take(.died(pid: 100, Death(status: 15)), at: 7000).withoutDetails == [
+                .killRest(ServiceID(0), pid: 100, .process),
                 .writeStatus(
                     ServiceID(0),
                     StatusRecord(
                         since: TAI64N(unixSeconds: 7, nanoseconds: 0), pid: 0, isPaused: false,
-                        want: StatusRecord.wantsDown))
+                        want: StatusRecord.wantsDown)),
             ])
     }
 

@@ -293,6 +293,16 @@ extension [ServiceMachine.Effect] {
         #expect(life.machine.state == .down && life.machine.reason == .asked)
     }
 
+    @Test("What is left by one whose signals reach itself alone is looked for after a stop only")
+    func rest() {
+        var life = Life { _ in }
+        life.start()
+        #expect(!life.end(9, at: 1).contains(.killRest(pid: 7)))
+        life.start()
+        _ = life.take(.command(.down), at: 5)
+        #expect(life.end(15, at: 6).first == .killRest(pid: 8))
+    }
+
     @Test("Without a limit it has all the time there is")
     func noLimit() {
         var life = Life { _ in }

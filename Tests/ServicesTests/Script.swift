@@ -98,9 +98,14 @@ extension [Action] {
         }
     }
 
-    /// Without the lines for people and the status files.
+    /// Without what is for people: lines, status files, and the report of what a service left behind.
     var deeds: [Action] {
-        withoutStatus.filter { if case .say = $0 { false } else { true } }
+        withoutStatus.filter {
+            switch $0 {
+            case .say, .killRest(_, _, .process): false
+            default: true
+            }
+        }
     }
 }
 

@@ -225,6 +225,34 @@ private func bundle(_ contents: ByteString...) -> ServiceDefinition {
         #expect(script.take(.commanded(ServiceID(1), .down)).ends == [100])
     }
 
+    @Test("Nothing starts while something new is being looked at, wherever in the table it is")
+    func newcomer() {
+        var (script, _) = Script.services([
+            ("x", asks { _ in }), ("a", asks { $0.readiness = .notify }),
+            ("b", asks { $0.needs = ["a"] }),
+        ])
+        script.start(0)
+        script.start(1)
+        script.list([("a", 2), ("b", 3)])
+        script.take(.commanded(ServiceID(0), .down))
+        script.take(.commanded(ServiceID(0), .exit))
+        script.end(0, 15)
+        // It has the place of the one that went.
+        #expect(
+            script.list([("a", 2), ("b", 3), ("y", 4)]) == [
+                .examine(PairID(0), name: "y", Script.file(4))
+            ])
+        #expect(script.take(.ready(ServiceID(1))).starts == [])
+        script.take(.examined(PairID(0), log: nil))
+        let first = asks {
+            $0.before = ["b"]
+            $0.readiness = .notify
+        }
+        #expect(script.take(.opened(ServiceID(0), isDown: false, first)).starts == [0])
+        script.start(0)
+        #expect(script.take(.ready(ServiceID(0))).starts == [2])
+    }
+
     // MARK: - Ends
 
     @Test("What is essential ends everything, with its status, whatever the main command's is")

@@ -36,6 +36,23 @@ struct StatePlacesTests {
         #expect(supervisor.owners == [0])
     }
 
+    @Test("SUPERVISEDIR is a name, or a directory for all")
+    func supervise() {
+        func places(_ name: ByteString?) -> StatePlaces {
+            StatePlaces(chosen: nil, runtimeDirectory: nil, user: 0, supervise: name)
+        }
+        for nothing in [nil, ""] as [ByteString?] {
+            #expect(places(nothing).supervise(of: "/service/web") == "supervise")
+            #expect(!places(nothing).dependOnPath)
+        }
+        #expect(places(".sv").supervise(of: "/service/web") == ".sv")
+        #expect(!places(".sv").dependOnPath)
+        #expect(places("/run/sv").dependOnPath)
+        #expect(places("/run/sv").supervise(of: "/service/web") == "/run/sv/service:web")
+        #expect(places("/run/sv").supervise(of: "/a/b:c/\u{ff}") == "/run/sv/a:b:c:\u{ff}")
+        #expect(places("/run/sv").supervise(of: "/") == "/run/sv/")
+    }
+
     @Test("Only what root or the user made is believed, and only if nobody else may rename in it")
     func trust() {
         let places = StatePlaces(chosen: nil, runtimeDirectory: nil, user: 7, processOne: 9)

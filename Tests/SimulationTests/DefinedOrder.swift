@@ -20,7 +20,52 @@ extension World {
     }
 
     private func asked(_ name: ByteString) -> ServiceDefinition? {
+        named(name).flatMap { services[$0]?.life.told }.map { written($0) }
+    }
+
+    /// A definition with all names written out: whoever writes to another needs it, and a pipeline is all that is in it.
+    private func written(_ definition: ServiceDefinition) -> ServiceDefinition {
+        var definition = definition
+        definition.needs += definition.consumer.map { [$0] } ?? []
+        definition.needs = definition.needs.flatMap { writtenOut($0) }
+        definition.wants = definition.wants.flatMap { writtenOut($0) }
+        definition.after = definition.after.flatMap { writtenOut($0) }
+        definition.before = definition.before.flatMap { writtenOut($0) }
+        definition.contents = definition.contents.flatMap { writtenOut($0) }
+        return definition
+    }
+
+    private func writtenOut(_ name: ByteString) -> [ByteString] {
+        guard name == ServiceDefinition.pipeline else { return [name] }
+        let last = SimulatedFiles.names.filter { told($0)?.pipelineName == name }
+        let members = last.flatMap { closure($0) { reader in writers(to: reader) } }
+        return members.isEmpty ? [name] : members
+    }
+
+    private func told(_ name: ByteString) -> ServiceDefinition? {
         named(name).flatMap { services[$0]?.life.told }
+    }
+
+    /// The services that write to one which agrees to that.
+    private func writers(to reader: ByteString) -> [ByteString] {
+        (told(reader)?.producers ?? []).filter { told($0)?.consumer == reader }
+    }
+
+    /// Each program is given its ends of a pipeline: whoever has producers reads, and whoever has no logger writes to its
+    /// consumer, if that says the same.
+    func checkPipeline(_ service: SupervisedService, _ launch: Launch) throws {
+        guard case .main(let pair) = service.standing else { return }
+        let name = name(of: service)
+        var ends = PipelineEnds()
+        if !service.life.asked.producers.isEmpty { ends.reads = name }
+        let isLogged = pipeOfPair[pair.index].map { pipes[$0].isWriterOpen } ?? false
+        if let consumer = service.life.asked.consumer, !isLogged,
+            told(consumer)?.producers.contains(name) == true
+        {
+            ends.writes = consumer
+        }
+        try require(
+            launch.pipeline == ends, "\(name) has the ends \(launch.pipeline), not \(ends)")
     }
 
     /// All names, each with what is in it, that a name stands for.
@@ -103,7 +148,7 @@ extension World {
             if other.life.asked.kind == .bundle || other.serial == service.serial { continue }
             let waits: Bool
             if other.superseded != nil {
-                let said = other.life.asked
+                let said = written(other.life.asked)
                 waits = (said.needs + said.wants + said.after).contains {
                     expand($0).contains(name)
                 }
@@ -193,7 +238,7 @@ extension World {
     func noteWanted() {
         let isAnyWanted = services.contains { service in
             guard let asked = service?.life.told else { return false }
-            return !asked.needs.isEmpty || !asked.wants.isEmpty
+            return !asked.needs.isEmpty || !asked.wants.isEmpty || asked.consumer != nil
         }
         guard isAnyWanted else { return }
         for index in services.indices { services[index]?.life.isHeld = false }

@@ -17,6 +17,7 @@ extension ServiceDefinition {
         after = ServiceDefinition.names(&random, 5)
         before = ServiceDefinition.names(&random, 8)
         if kind == .bundle { contents = ServiceDefinition.names(&random, 1) }
+        if kind == .longrun { makePipeline(&random) }
         readiness = random.pick([
             .start, .start, .notify, .descriptor(3), .command("./check"), .tcp("127.0.0.1:1"),
         ])
@@ -44,11 +45,24 @@ extension ServiceDefinition {
         if random.once(in: 3) { downLimit = random.pick([0, 500_000_000]) }
     }
 
+    /// The name of a pipeline, which is no service's.
+    static let pipeline: ByteString = "pipeline"
+
+    /// Who reads what it writes, and whose output it reads; mostly the other end agrees.
+    private mutating func makePipeline(_ random: inout Random) {
+        if random.once(in: 4) { consumer = ServiceDefinition.names(&random, 1).first }
+        if random.once(in: 2) {
+            producers =
+                random.once(in: 3) ? ServiceDefinition.names(&random, 1) : SimulatedFiles.names
+        }
+        if random.once(in: 6) { pipelineName = ServiceDefinition.pipeline }
+    }
+
     private static func names(_ random: inout Random, _ rarity: UInt64) -> [ByteString] {
         guard random.once(in: rarity) else { return [] }
-        let names = SimulatedFiles.names + ["nobody"]
+        let names = SimulatedFiles.names + ["nobody", pipeline]
         return (0..<1 + random.below(2)).map { _ in
-            names[Int(random.below(random.once(in: 5) ? 5 : 4))]
+            names[Int(random.below(random.once(in: 5) ? 6 : 4))]
         }
     }
 
@@ -159,6 +173,7 @@ extension World {
         try require(service.process == 0 && !service.isStarting, "starts a second process")
         let definition = launch.definition ?? .plain
         try require(definition == life.asked, "starts it for what it does not ask for")
+        try checkPipeline(service, launch)
         switch launch.role {
         case .run, .prepare, .announce:
             try checkFirstProgram(service, definition, launch.role)

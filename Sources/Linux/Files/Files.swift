@@ -13,6 +13,9 @@ public struct Directory {
     public init(_ descriptor: borrowing Descriptor) { number = descriptor.number }
 
     private init(number: Int32) { self.number = number }
+
+    /// Whether it is the process's current directory, whichever that is.
+    public var isCurrent: Bool { number == AT_FDCWD }
 }
 
 /// How `openFile` opens, as open(2) has it. Close-on-exec is always added.
@@ -377,15 +380,19 @@ public func contents(of path: ByteString, limit: Int, in directory: Directory = 
 
 /// All that can be read from `descriptor`, at most `limit` bytes; more throws EFBIG.
 public func contents(of descriptor: Int32, limit: Int) throws(SystemError) -> [UInt8] {
-    try withUnsafeTemporaryAllocation(byteCount: min(limit + 1, 16384), alignment: 1) {
-        (block) throws(SystemError) -> [UInt8] in
-        var bytes: [UInt8] = []
-        while true {
+    var bytes: [UInt8] = []
+    // Most files are small, and what is no larger than this is on the stack.
+    var size = 1024
+    while true {
+        let count = try withUnsafeTemporaryAllocation(byteCount: min(limit + 1, size), alignment: 1)
+        { (block) throws(SystemError) -> Int in
             let count = try read(descriptor, into: block)
-            if count == 0 { return bytes }
             bytes.append(contentsOf: block[..<count])
-            if bytes.count > limit { throw SystemError("read", .fileTooBig) }
+            return count
         }
+        if count == 0 { return bytes }
+        if bytes.count > limit { throw SystemError("read", .fileTooBig) }
+        if count == size { size = 16384 }
     }
 }
 

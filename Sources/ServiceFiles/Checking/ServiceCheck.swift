@@ -75,6 +75,8 @@ public struct ServiceCheck {
         checkFiles(reader, at: path, isLogger: false)
         guard let log = look(at: "log", reader.place, path) else { return }
         let logPath: ByteString = "\(path)/log"
+        // daemontools-encore's, which is checked with the other programs.
+        if log.isProgram { return }
         if !log.isDirectory { return complain(logPath, ByteString(Errno.notDirectory.text)) }
         do throws(SystemError) {
             let directory = try openFile("log", .place, in: reader.place)

@@ -32,6 +32,7 @@ struct ServiceFilesCheck {
         {
             checkProgram(name)
         }
+        if reader.hasLogFile && !isLogger { checkProgram("log") }
         if programs.contains(.down) { checkCommand("down") }
         if programs.contains(.control) { checkControl() }
         if reader.contains(.settings) { checkAccess("settings") }

@@ -168,7 +168,10 @@ public final class DefinitionReader {
     }
 
     /// Whether there is a logger of its own.
-    var hasLogger: Bool { status(at: "log")?.isDirectory == true }
+    var hasLogger: Bool { status(at: "log")?.isDirectory == true || hasLogFile }
+
+    /// Whether that is a program of this directory.
+    var hasLogFile: Bool { status(at: "log")?.isProgram == true }
 
     private func isProgram(_ file: DefinitionFile) -> Bool {
         files.contains(file) && status(of: file)?.isProgram ?? false
