@@ -17,9 +17,10 @@ static struct {
     pid_t process;
     char *const *arguments;
     char *const *environment;
+    unsigned ending; /* the command of reboot(2) by which a machine ends with this process */
     volatile sig_atomic_t depth;
     /* Two frames: that of a fault, and that of what comes during its handling. One may take 11 KiB, sigaltstack(2). */
-    char stack[65536] __attribute__((aligned(16)));
+    char stack[32768] __attribute__((aligned(16)));
 } carry;
 
 int32_t *cl_table_started(struct cl_table *table) { return &table->started; }
@@ -76,6 +77,14 @@ static void die(int signal)
     syscall(SYS_exit_group, 111);
 }
 
+/* The end of a machine's process 1 is that of the machine, which is more orderly than a panic. */
+static void leave(void)
+{
+    if (carry.ending && syscall(SYS_sync) == 0)
+        reboot((int)carry.ending);
+    syscall(SYS_exit_group, 111);
+}
+
 static void reap_for(int milliseconds)
 {
     struct timespec step = {0, 50000000};
@@ -104,7 +113,7 @@ static void reap_only(void)
     syscall(SYS_kill, -1, SIGCONT);
     reap_for(5000);
     syscall(SYS_kill, -1, SIGKILL);
-    syscall(SYS_exit_group, 111);
+    leave();
 }
 
 /* Lets an exec keep what it would close, and notes which those were. */
@@ -214,22 +223,25 @@ static void handle(int signal, siginfo_t *information, void *context)
     reap_only();
 }
 
-/* For programs that have nothing to go on with. */
+/* For programs that have nothing to go on with, and process 1 of a machine while it comes up or goes down. */
 static void handle_plainly(int signal, siginfo_t *information, void *context)
 {
     (void)context;
     pid_t process = (pid_t)syscall(SYS_getpid);
+    int is_sent = information->si_code <= 0;
     /* With the default action, process 1 would never learn of a signal that somebody sends. */
-    if (process == carry.process && process == 1 && information->si_code <= 0)
+    if (process == carry.process && process == 1 && is_sent)
         return;
-    if (process != carry.process || information->si_code <= 0 || carry.depth++ > 0)
+    if (process != carry.process || is_sent || (carry.depth++ > 0 && !carry.ending))
         die(signal);
     switch (signal) {
     case SIGSEGV: case SIGBUS: tell(": fatal: stopped by a fault of its own: bad memory access\n"); break;
     case SIGSYS: tell(": fatal: stopped by a fault of its own: forbidden system call\n"); break;
-    default: tell(": fatal: stopped by a fault of its own: internal error\n"); break;
+    default: tell(": fatal: stopped by a fault of its own: internal error\n");
     }
-    syscall(SYS_exit_group, 111);
+    if (carry.depth == 1 && carry.environment)
+        syscall(SYS_execve, "/proc/self/exe", carry.arguments, carry.environment);
+    leave();
 }
 
 int cl_carry_on(struct cl_table *table, int binary, char *const *arguments, char *const *environment)
@@ -250,10 +262,16 @@ int cl_carry_on(struct cl_table *table, int binary, char *const *arguments, char
     for (int i = 0; i < FAULTS; i++) {
         struct sigaction before;
         /* What is ignored stays so, for this process and for those that it starts. */
-        if (!table && (sigaction(faults[i], NULL, &before) < 0 || before.sa_handler != SIG_DFL))
+        if (!table && !carry.ending && (sigaction(faults[i], NULL, &before) < 0 || before.sa_handler != SIG_DFL))
             continue;
         if (sigaction(faults[i], &action, NULL) < 0)
             return -1;
     }
     return 0;
+}
+
+int cl_guard_machine(unsigned ending, char *const *arguments, char *const *environment)
+{
+    carry.ending = ending;
+    return cl_carry_on(NULL, -1, arguments, environment);
 }

@@ -11,7 +11,8 @@ import subprocess
 import pytest
 
 from apus import BIN, ROOT, environment, pid_namespace, wait_for
-from services import lay, lines, messages, supervisor, write
+from faults import trap
+from services import children, lay, lines, messages, supervisor, write
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0 or not os.path.exists("/proc/self/ns/pid"),
                                 reason="needs namespaces")
@@ -245,6 +246,27 @@ echo "$1" > /run/s6-linux-init-container-results/exitcode
 """)
     with image.run() as (process, _):
         assert process.wait(20) == 7
+
+
+def test_a_fault_of_init_changes_nothing(image):
+    """What is prepared once is not prepared again, nothing is restarted, and the end is as it would have been."""
+    image.put("cont-init.d/x", f"#!/bin/sh\n{note('made')}\n")
+    image.put("cont-finish.d/x", f"#!/bin/sh\n{note('bye')}\n")
+    image.longrun("svc-main", note("main $WORD", STAY), ["base"], finish="""#!/bin/sh
+echo finish >> "$ORDER"; echo 7 > /run/s6-linux-init-container-results/exitcode
+""")
+    with image.run("sh", "-c", note("command", STAY), S6_STAGE2_HOOK='echo hook >> "$ORDER"', WORD="kept") as (process, pid):
+        steps = ["command", "hook", "made", "main kept"]
+        wait_for(lambda: sorted(image.steps()) == sorted(steps), "four steps")
+        before = sorted(children(pid))
+        for number in signal.SIGSEGV, signal.SIGILL, signal.SIGSEGV:
+            trap(pid, number)
+        assert sorted(children(pid)) == before and sorted(image.steps()) == sorted(steps)
+        # The service is the older one.
+        os.kill(before[0], signal.SIGKILL)
+        wait_for(lambda: image.steps().count("main kept") == 2, "another start")
+        assert image.stop(process, pid) == 7
+    assert image.errors().count("went on after") == 3 and image.steps()[-1] == "bye", image.errors()
 
 
 def test_the_hook_comes_first(image):

@@ -40,7 +40,7 @@ def make_image():
         extra.mkdir(parents=True)
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f",
                         extra / "ssh_host_ed25519_key"], check=True)
-    subprocess.run([ROOT / "Scripts/make-vm", "-s", "700", "-k", f"{KEY}.pub", "-c", IMAGE / "extra",
+    subprocess.run([ROOT / "Scripts/make-vm", "-s", "700", "-k", f"{KEY}.pub", "-c", IMAGE / "extra", "-p", "udhcpc",
                     "-i", IMAGE], check=True, stdout=subprocess.DEVNULL)
 
 
@@ -54,7 +54,7 @@ class Machine:
     """A machine that runs; its console is `text`."""
 
     def __init__(self, disk, *words, restarts=False, options=(), memory=512, micro=False,
-                 network="ip=10.0.2.15::10.0.2.2:255.255.255.0::eth0:off"):
+                 console="console=ttyS0", network="ip=10.0.2.15::10.0.2.2:255.255.255.0::eth0:off"):
         self.disk = pathlib.Path(disk)
         self.port = free_port()
         self.monitor_path = self.disk.with_suffix(".monitor")
@@ -66,7 +66,7 @@ class Machine:
             "-device", "virtio-net-pci,netdev=n0"]
         root = "" if micro else f"root=/dev/nvme0n1 rootfstype=ext4 {network}"
         # The kernel looks whether the timer ticks, for which an emulated one may be too slow.
-        line = " ".join(["console=ttyS0 panic=-1 quiet no_timer_check net.ifnames=0", root, *words])
+        line = " ".join([f"{console} panic=-1 quiet no_timer_check net.ifnames=0", root, *words])
         self.process = subprocess.Popen(
             ["qemu-system-x86_64", "-accel", "tcg", "-cpu", "max", "-smp", "1", "-m", str(memory),
              "-display", "none", "-nodefaults", "-serial", "stdio",

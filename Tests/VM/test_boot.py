@@ -90,6 +90,34 @@ def test_files_that_say_what_to_do(tmp_path):
                           check=True).stdout == b"data\n"
 
 
+DHCP = "#!/bin/sh\nexec udhcpc -f -i eth0 2>&1\n"
+
+
+def test_an_address_by_a_service(tmp_path):
+    """An interface with `dhcp` comes up, and the client is a service."""
+    files = {"/etc/network/interfaces": "auto eth0\niface eth0 inet dhcp\n", "/service/dhcp/run": DHCP}
+    with machine(tmp_path, network="", change=written(tmp_path, files)) as vm:
+        vm.wait_login()
+        text = vm.ssh_last("ip -brief address show eth0; ip route show default; cat /etc/resolv.conf; poweroff")
+        vm.wait_exit()
+        vm.assert_clean()
+    assert "10.0.2.15/24" in text and "default via 10.0.2.2 dev eth0" in text and "nameserver 10.0.2.3" in text, text
+
+
+def test_a_root_that_cannot_be_repaired(tmp_path):
+    """The reason and a shell, with the root file system as it was."""
+    files = {"/usr/sbin/fsck": "#!/bin/sh\nexit 4\n"}
+    with machine(tmp_path, change=[*written(tmp_path, files), "set_super_value state 3"]) as vm:
+        vm.wait_text("fsck of /dev/nvme0n1 for / ended with 4; here is a shell")
+        vm.open_shell()
+        vm.type("echo root $(findmnt -n -o OPTIONS / | cut -c 1-3)\n")
+        vm.wait_text(r"root ro,\n")
+        vm.type("exit\n")
+        # With which people may still look at it from elsewhere.
+        assert vm.ssh_last("findmnt -n -o OPTIONS / | cut -c 1-3; poweroff") == "ro,\n"
+        vm.wait_exit()
+
+
 def test_a_root_that_is_not_there(tmp_path):
     """From an initial root in memory to the one that the command line names, or to a shell that says why not."""
     with machine(tmp_path, "root=LABEL=none", options=["-initrd", IMAGE / "initramfs"], memory=1024) as vm:

@@ -97,11 +97,21 @@ def test_a_shutdown_is_announced_and_taken_back(vm):
         shutdown -h +30 so long; test -s /run/shutdown.pid && echo waits; test ! -e /run/nologin && echo open
         shutdown -r +4; until test -s /run/nologin; do sleep 0.1; done; cat /run/nologin
         shutdown -c; ls /run/nologin /run/shutdown.pid
+        shutdown -k now only a warning; echo "warned: $?"
         for process in /proc/[0-9]*; do cat $process/comm; done | grep -c shutdown
     """, status=1)
     assert "shutdown: info: power-off in 30 minutes; shutdown -c takes it back\nwaits\nopen\n" in text
     assert "The system is going down for reboot now!\n" in text
-    assert text.count("No such file") == 2 and text.endswith("\n0\n"), text
+    assert text.count("No such file") == 2 and text.endswith("\nwarned: 0\n0\n"), text
+
+
+def test_who_is_here(vm):
+    """Somebody with a terminal is in the records that who(1) and last(1) read, and gone from them afterwards."""
+    command = vm.ssh_command("who; last | head -n 1")
+    result = subprocess.run([command[0], "-tt", *command[1:]], capture_output=True, timeout=PATIENCE, text=True,
+                            stdin=subprocess.DEVNULL)
+    assert result.stdout.count("root     pts/0") == 2 and "still logged in" in result.stdout, result
+    assert vm.ssh("until ! who | grep -q pts/; do sleep 0.1; done; last | head -n 1").startswith("root     pts/0")
 
 
 def test_reboot_keeps_what_was_written(vm):
@@ -123,7 +133,8 @@ def test_reboot_keeps_what_was_written(vm):
     vm.text = ""
     vm.wait_login()
     assert vm.ssh("cat /root/kept; df --output=avail / | tail -n 1; last -x | grep -c shutdown;"
-                  " rm /root/full /root/rest /root/more").split() == ["kept", "0", "1"]
+                  " test -e /var/lib/apus/random-seed || echo used;"
+                  " rm /root/full /root/rest /root/more").split() == ["kept", "0", "1", "used"]
     assert took < 1, took
 
 

@@ -220,7 +220,10 @@ void cl_table_select(struct cl_table *table, uint32_t area);
  * line, and ends the process with 111. Returns -1 with errno set when that cannot be arranged.
  */
 int cl_carry_on(struct cl_table *table, int binary, char *const *arguments, char *const *environment);
-/* Executes the binary as above, by somebody's wish. Returns -1 when that fails. */
+/* For process 1 of a machine: a fault executes the binary again with this environment. Without one, or at the second,
+ * it ends the machine by this command of reboot(2), as any end of the process does from then on. */
+int cl_guard_machine(unsigned ending, char *const *arguments, char *const *environment);
+/* Executes the binary of `cl_carry_on` by somebody's wish. Returns -1 when that fails. */
 int cl_carry_over(int binary);
 /* Unblocks the signals that tell of faults. */
 void cl_unblock_faults(void);

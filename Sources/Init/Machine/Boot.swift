@@ -97,6 +97,16 @@ struct Boot: ~Copyable {
         return .ready(environment)
     }
 
+    /// After a fault of this process somewhere in all that: nothing of it is tried again, and people may see to it.
+    mutating func performAfterFault() throws(SystemError) -> Outcome {
+        let children = try BootChildren(notices, messages)
+        limitResources()
+        if let ending = shell("process 1 met a fault while the machine came up", children) {
+            return .told(ending)
+        }
+        return .ready(environment)
+    }
+
     /// As many descriptors as servers want; a program asks for its share of them by raising its soft limit.
     private func limitResources() {
         do throws(SystemError) {

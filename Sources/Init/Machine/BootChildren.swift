@@ -95,9 +95,14 @@ struct BootChildren: ~Copyable {
         until deadline: Instant?, noting ends: inout [ProcessID: ExitStatus]
     ) -> Ending? {
         do throws(SystemError) {
-            while case .ended(let pid, let status) = try reap() { ends[pid] = status }
+            // Orphans are among those, which nobody asks for.
+            var isNews = false
+            while case .ended(let pid, let status) = try reap() {
+                ends[pid] = status
+                isNews = true
+            }
             var awaited = [Awaited(signals.descriptor.number)]
-            try poll(&awaited, milliseconds: ends.isEmpty ? deadline?.millisecondsLeft : 0)
+            try poll(&awaited, milliseconds: isNews ? 0 : deadline?.millisecondsLeft)
             while let signal = try signals.next() {
                 let isNotice = signal == MachineSignals.notice
                 let events = isNotice ? notices.events() : MachineSignals.events(of: signal)

@@ -13,6 +13,9 @@ public struct MachineInit {
     /// How much of that is kept for what comes after the services.
     private static let stopReserve: UInt64 = 2000
 
+    /// The variable of an image that goes on after a fault before there were services.
+    private static let fault: ByteString = "APUS_FAULT"
+
     private let messages: Messages
 
     /// Speaks through `messages`.
@@ -23,27 +26,52 @@ public struct MachineInit {
         do throws(SystemError) { try Init.holdSignals() } catch {
             messages.warning("unable to block signals", error.errno)
         }
+        var environment = environment
+        let isAfterFault = environment[MachineInit.fault] != nil
+        // Whoever goes on after one fault does not after the next, before anything else was done.
+        prepareForFault(.powerOff, onlyToEnd: isAfterFault)
+        environment.unset(MachineInit.fault)
         if !Supervisor.isResumed { Boot.begin(messages) }
         let commandLine = Boot.commandLine(messages)
-        let ending = life(commandLine, environment)
+        let substitute = commandLine["apus.poweroff"]
+        if substitute != nil {
+            prepareForFault(
+                Machine.Ending(.powerOff, powerOffBy: substitute), onlyToEnd: isAfterFault)
+        }
+        let ending = life(commandLine, environment, isAfterFault: isAfterFault)
         Takedown(
-            Machine.Ending(ending, powerOffBy: commandLine["apus.poweroff"]), messages,
+            Machine.Ending(ending, powerOffBy: substitute), messages,
             StepTimes(isWanted: commandLine.has("apus.trace"), messages)
         ).perform()
     }
 
-    private func life(_ commandLine: KernelCommandLine, _ environment: Environment) -> Ending {
+    private func prepareForFault(_ ending: Machine.Ending, onlyToEnd: Bool) {
+        var variables: Environment?
+        if !onlyToEnd && !Supervisor.isResumed {
+            variables = .inherited
+            variables?.set(MachineInit.fault, "1")
+        }
+        do throws(SystemError) {
+            try Machine.endOnFault(ending, restartingWith: variables)
+        } catch { messages.warning("unable to prepare for a fault of this process", error.errno) }
+    }
+
+    private func life(
+        _ commandLine: KernelCommandLine, _ environment: Environment, isAfterFault: Bool
+    ) -> Ending {
         let notices = Notices(messages)
         let services = commandLine["apus.services"] ?? "/service"
         // The machine is up; the environment is in what the image before left.
         if Supervisor.isResumed {
+            // The kernel forgot where to tell of them, as they were closed.
+            notices.listen()
             return supervise(configuration(commandLine, services, environment, notices))
         }
         do throws(SystemError) {
             var boot = Boot(
                 commandLine, services: services, environment: environment, notices: notices,
                 messages: messages)
-            switch try boot.perform() {
+            switch try isAfterFault ? boot.performAfterFault() : boot.perform() {
             case .told(let ending): return ending
             case .ready(let environment):
                 boot.finishBesides()

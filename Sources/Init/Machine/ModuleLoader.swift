@@ -88,7 +88,14 @@ struct ModuleLoader {
     }
 
     private func isBuiltIn(_ name: ByteString) -> Bool {
-        do throws(SystemError) { return try exists("/sys/module/\(name)") } catch { return false }
+        do throws(SystemError) {
+            // One without parameters is only on the list.
+            if try exists("/sys/module/\(name)") { return true }
+            let list = try contents(of: "\(directory)/modules.builtin", limit: SmallFiles.limit)
+            return list.split(separator: UInt8(ascii: "\n")).contains {
+                ModuleIndex.name(ofFile: ByteString($0)) == name
+            }
+        } catch { return false }
     }
 
     /// What the kernel says of each device that some module might drive.

@@ -28,13 +28,66 @@ struct Takedown {
     func perform() -> Never {
         // Nothing reaches this process any more.
         times.note("services are down")
-        do throws(SystemError) { try SignalSet.all.block() } catch {}
+        do throws(SystemError) {
+            try SignalSet.all.block()
+            try Machine.endOnFault(ending)
+        } catch { messages.warning("unable to \(error.call)", error.errno) }
         do throws(SystemError) { try changeDirectory("/") } catch {}
         killAll()
         times.note("no process is left")
-        // From here on whatever waits for a disk is bounded.
-        startWatchdog()
         closeFiles()
+        if !isTakenDownInTime() { saveTheRest() }
+        end()
+    }
+
+    private func killAll() {
+        do throws(SystemError) { try send(.kill, to: -1) } catch {}
+        if wait(milliseconds: Takedown.patience) == nil {
+            messages.warning("some processes do not end even when they are killed")
+        }
+    }
+
+    /// Waits until a child has ended, or all have. Returns how the last one did; nil when it takes too long.
+    @discardableResult
+    private func wait(for pid: ProcessID = -1, milliseconds: UInt64) -> ExitStatus? {
+        let deadline = Instant.now.advanced(milliseconds: milliseconds)
+        var last = ExitStatus(raw: 0)
+        while Instant.now < deadline {
+            do throws(SystemError) {
+                switch try reap(pid) {
+                case .noChildren: return last
+                case .nothingYet: Linux.pause(until: Instant.now.advanced(milliseconds: 2))
+                case .ended(_, let status): last = status
+                case .resumed: break
+                }
+            } catch { return last }
+        }
+        return nil
+    }
+
+    /// Has a process of its own do what may wait for a device or a server that is gone, so that this one is free to end
+    /// the machine. Whether all of it was done.
+    private func isTakenDownInTime() -> Bool {
+        do throws(SystemError) {
+            guard case .parent(let pid) = try forkProcess() else {
+                takeDown()
+                exitNow(0)
+            }
+            let status = wait(for: pid, milliseconds: Takedown.limit)
+            if status?.shellCode == 0 { return true }
+            messages.warning(
+                status == nil
+                    ? "the machine does not come down in time, and ends now"
+                    : "the process that takes the machine down has failed: the machine ends now")
+            return false
+        } catch {
+            messages.warning("unable to \(error.call): nothing limits what follows", error.errno)
+            takeDown()
+            return true
+        }
+    }
+
+    private func takeDown() {
         LoginRecords.noteShutdown(messages)
         RandomSeed.save(messages)
         stopSwappingAnywhere()
@@ -42,43 +95,6 @@ struct Takedown {
         unmountAll()
         Machine.synchronize()
         times.note("file systems")
-        end()
-    }
-
-    private func killAll() {
-        do throws(SystemError) { try send(.kill, to: -1) } catch {}
-        if !wait(milliseconds: Takedown.patience) {
-            messages.warning("some processes do not end even when they are killed")
-        }
-    }
-
-    /// Waits for all children; whether they have ended in time.
-    @discardableResult
-    private func wait(milliseconds: UInt64) -> Bool {
-        let deadline = Instant.now.advanced(milliseconds: milliseconds)
-        while Instant.now < deadline {
-            do throws(SystemError) {
-                switch try reap() {
-                case .noChildren: return true
-                case .nothingYet: Linux.pause(until: Instant.now.advanced(milliseconds: 5))
-                case .ended, .resumed: break
-                }
-            } catch { return true }
-        }
-        return false
-    }
-
-    /// A process that ends the machine when this one is still not done: any call below may wait for a device or a
-    /// server that is gone.
-    private func startWatchdog() {
-        do throws(SystemError) {
-            guard case .child = try forkProcess() else { return }
-            closeFiles()
-            Linux.pause(until: Instant.now.advanced(milliseconds: Takedown.limit))
-            messages.warning("the machine does not come down in time, and ends now")
-            saveTheRest()
-            end()
-        } catch { messages.warning("unable to start a watchdog", error.errno) }
     }
 
     /// A file system that hangs keeps process 1 from those that do not: each is written to its disk and made read-only

@@ -13,19 +13,38 @@ public enum Machine {
         case reboot
         /// The kernel that kexec(8) has loaded starts.
         case kexec
-    }
 
-    /// Ends the machine now: nothing is written to disk, nothing unmounted. Returns only by throwing, where the
-    /// process lives on. reboot(2).
-    public static func end(_ ending: Ending) throws(SystemError) {
-        let command: UInt32 =
-            switch ending {
+        fileprivate var command: UInt32 {
+            switch self {
             case .halt: 0xcdef_0123
             case .powerOff: 0x4321_fedc
             case .reboot: 0x0123_4567
             case .kexec: 0x4558_4543
             }
-        _ = try Kernel.call("reboot") { CLinux.reboot(Int32(bitPattern: command)) }
+        }
+    }
+
+    /// Ends the machine now: nothing is written to disk, nothing unmounted. Returns only by throwing, where the
+    /// process lives on. reboot(2).
+    public static func end(_ ending: Ending) throws(SystemError) {
+        let command = Int32(bitPattern: ending.command)
+        _ = try Kernel.call("reboot") { CLinux.reboot(command) }
+    }
+
+    /// From now on a fault of this process, process 1, ends the machine in this way instead of a panic, after what is in
+    /// memory was written to disk. With `environment`, the first fault executes the binary again instead, with the
+    /// arguments that it was started with and these variables. sigaction(2), sigaltstack(2).
+    public static func endOnFault(_ ending: Ending, restartingWith environment: Environment? = nil)
+        throws(SystemError)
+    {
+        let variables = environment?.vector
+        let arguments = CurrentProcess.startArguments
+        _ = try Kernel.call("sigaction") {
+            cl_guard_machine(ending.command, arguments, variables?.pointer)
+        }
+        cl_unblock_faults()
+        // A fault can come until the very end.
+        if let variables { _ = Unmanaged.passRetained(variables) }
     }
 
     /// Whether Ctrl-Alt-Del restarts the machine at once, or sends process 1 SIGINT. reboot(2).
