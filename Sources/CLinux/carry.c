@@ -234,6 +234,8 @@ static void handle_plainly(int signal, siginfo_t *information, void *context)
         return;
     if (process != carry.process || is_sent || (carry.depth++ > 0 && !carry.ending))
         die(signal);
+    if (carry.ending)
+        cl_unblock_faults();
     switch (signal) {
     case SIGSEGV: case SIGBUS: tell(": fatal: stopped by a fault of its own: bad memory access\n"); break;
     case SIGSYS: tell(": fatal: stopped by a fault of its own: forbidden system call\n"); break;
