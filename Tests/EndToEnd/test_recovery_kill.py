@@ -126,7 +126,7 @@ def test_a_status_file_that_somebody_else_may_have_written(tmp_path, way):
 def test_no_file_that_a_service_chose_becomes_its_pipe(tmp_path):
     """A service may have any FIFO as its standard output when it is taken over; the next one gets a pipe all the same."""
     os.mkfifo(tmp_path / "fifo", 0o622)
-    path = lay(tmp_path / "a", f"exec 1<> {tmp_path}/fifo; while :; do sleep 1000; done", log="exec cat >> out")
+    path = lay(tmp_path / "a", f"exec 3>&1 1<> {tmp_path}/fifo; while :; do sleep 1000; done", log="exec cat >> out")
     os.chmod(tmp_path / "fifo", 0o622)
     with supervisor("svscan", tmp_path) as first:
         pid, logger = wait_up(path), wait_up(path / "log")
@@ -181,9 +181,9 @@ def test_a_service_that_waits_to_be_taken_over(tmp_path, way):
     (before / "go").touch()
     with contextlib.ExitStack() as stack:
         process = stack.enter_context(supervisor("svscan", tmp_path))
-        pid = wait_up(path)
+        pid, first = wait_up(path), pid_of(before)
         kill_outright(process)
-        os.kill(pid_of(before), signal.SIGKILL)
+        os.kill(first, signal.SIGKILL)
         (before / "go").unlink()
         process = stack.enter_context(supervisor("svscan", tmp_path))
         wait_for(lambda: [run("svok", place).returncode for place in (before, path)] == [0, 0])

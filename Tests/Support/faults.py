@@ -36,7 +36,12 @@ def wait_over(pid, faults=0):
 
 
 def trap(pid, number=signal.SIGSEGV):
-    """Has a supervisor meet a fault, and waits until the next image of it has gone on."""
+    """Has a supervisor meet a fault, and waits until the next image of it has gone on. A signal that came before the last
+    fault is overcome would be ignored."""
+    def settled():
+        met, overcome = table(pid)
+        return met == overcome
+    wait_for(settled, "the end of the last fault")
     before = table(pid)[0]
     os.kill(pid, number)
     wait_over(pid, before + 1)
