@@ -266,7 +266,7 @@ echo finish >> "$ORDER"; echo 7 > /run/s6-linux-init-container-results/exitcode
         os.kill(before[0], signal.SIGKILL)
         wait_for(lambda: image.steps().count("main kept") == 2, "another start")
         assert image.stop(process, pid) == 7
-    assert image.errors().count("went on after") == 3 and image.steps()[-1] == "bye", image.errors()
+    assert image.errors().count("recovered from") == 3 and image.steps()[-1] == "bye", image.errors()
 
 
 def test_the_hook_comes_first(image):

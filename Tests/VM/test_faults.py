@@ -18,13 +18,13 @@ def test_a_machine_whose_process_1_meets_faults(tmp_path):
         before = vm.ssh(FIELDS)
         for name in ["SEGV", "ILL", "BUS", "FPE", "TRAP", "ABRT", "SYS"]:
             vm.ssh(f"kill -{name} 1")
-        vm.wait_text("init: warning: went on after a signal 11 that was sent: .* none was restarted")
-        vm.wait_text("init: warning: went on after a signal 31 that was sent")
+        vm.wait_text("init: warning: recovered from signal 11 from another process, processes")
+        vm.wait_text("init: warning: recovered from signal 31 from another process")
         vm.ssh(BREAK + "; svc -a /service/getty-ttyS0")
-        vm.wait_text("init: warning: went on after a fault of its own .signal 4,")
+        vm.wait_text("init: warning: recovered from a fault of its own .signal 4,")
         # The same by somebody's wish, with a new file in the place of the one that runs.
         vm.ssh("cp /usr/bin/apus /usr/bin/new; mv /usr/bin/new /usr/bin/apus; svscanctl -u /service")
-        vm.wait_text("init: info: went on as another binary")
+        vm.wait_text("init: info: became another binary")
         assert vm.ssh(FIELDS) == before
         text = vm.ssh(r"""
             cat /proc/1/comm; tr '\0' ' ' < /proc/1/cmdline; echo
