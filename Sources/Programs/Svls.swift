@@ -4,6 +4,7 @@ import Confinement
 import Formats
 import Linux
 import ServiceFiles
+
 import struct Services.StatePlaces
 
 /// svls(8): lists services, checks them, or says how they are confined.
@@ -173,6 +174,11 @@ extension ServiceReport {
         record.flatMap { $0.pid == 0 ? nil : "\($0.pid)" as ByteString } ?? "-"
     }
 
+    /// The one that runs the program, also where another stands in for it.
+    fileprivate var confinedProcess: ByteString {
+        record.map { "\(processBehind(ProcessID(truncatingIfNeeded: $0.pid)))" } ?? "-"
+    }
+
     fileprivate var seconds: ByteString { record.map { "\(age(of: $0))" } ?? "-" }
 }
 
@@ -197,8 +203,9 @@ private func confinement(of reports: [ServiceReport], _ code: inout Int32) throw
             continue
         }
         do throws(Failure) {
-            let facts = try ProcessFacts(report.process)
-            text.append("\(name): \(facts.described(report.process, comparedTo: own))")
+            let process = report.confinedProcess
+            let facts = try ProcessFacts(process)
+            text.append("\(name): \(facts.described(process, comparedTo: own))")
         } catch {
             code = 111
             text.append("\(name): \(error.text): \(error.errno?.text ?? "")\n")

@@ -76,7 +76,7 @@ extension Errno {
 
 extension SuperviseDirectory {
     /// Opens the one of `service` as a client does, wherever its supervisor had to put it. Throws what opening the one
-    /// in `service` itself threw when there is no other.
+    /// in `service` itself threw when there is no other, and EACCES when this user may not look into the other.
     public init(
         of service: Directory, named name: ByteString = SuperviseDirectory.name,
         or places: StatePlaces
@@ -88,11 +88,18 @@ extension SuperviseDirectory {
             best = try SuperviseDirectory(of: service, named: own)
         } catch { trouble = error }
         for candidate in places.candidates {
+            let state: Descriptor
+            do throws(SystemError) { state = try places.open(candidate, for: service) } catch {
+                continue
+            }
             let other: SuperviseDirectory
             do throws(SystemError) {
-                let state = try places.open(candidate, for: service)
                 other = try SuperviseDirectory(of: Directory(state), named: name)
-            } catch { continue }
+            } catch {
+                // It is there, and not for everybody.
+                if error.errno == .accessDenied && trouble.errno == .noEntry { trouble = error }
+                continue
+            }
             // Mostly there is none, and nobody is woken by being asked.
             let findings = [SuperviseDirectory.finding(best, name), other.finding(name)]
             if StatePlaces.choice(among: findings) == 1 { best = consume other }

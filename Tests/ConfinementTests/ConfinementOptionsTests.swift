@@ -35,6 +35,41 @@ struct ConfinementOptionsTests {
         return options
     }
 
+    @Test(
+        "Limits of a control group are numbers, bytes and processors",
+        arguments: [
+            ("pids=64", [("pids", 64)]), ("memory=4096", [("memory", 4096)]),
+            ("memory=2k", [("memory", 2048)]),
+            ("memory=3M,pids=1", [("memory", 3 << 20), ("pids", 1)]),
+            ("memory=1G", [("memory", 1 << 30)]), ("cpu=1", [("cpu", 100_000)]),
+            ("cpu=0.5", [("cpu", 50_000)]), ("cpu=1.25", [("cpu", 125_000)]),
+            ("cpu=0.05", [("cpu", 5000)]), ("pids=1,pids=2", [("pids", 2)]),
+        ] as [(ByteString, [(String, Int)])])
+    func groupLimits(text: ByteString, expected: [(String, Int)]) throws {
+        var options = ConfinementOptions()
+        try options.take(.cgroup, text)
+        let found = options.groupLimits.limits.map { ("\($0.resource.name)", $0.value) }
+        #expect(found.map { $0.0 } == expected.map { $0.0 })
+        #expect(found.map { $0.1 } == expected.map { $0.1 })
+    }
+
+    @Test(
+        "What is no limit of a control group is a mistake",
+        arguments: [
+            "", "pids", "pids=", "pids=0", "pids=x", "pids=5000000", "disk=1", "memory=0",
+            "memory=K",
+            "memory=1T", "memory=9000000000000G", "memory=-1", "cpu=0", "cpu=0.00", "cpu=1.",
+            "cpu=.5",
+            "cpu=1.234", "cpu=1e3", "pids=1,", "cpu=1..5",
+        ] as [ByteString])
+    func badGroupLimits(text: ByteString) {
+        var options = ConfinementOptions()
+        do throws(Failure) {
+            try options.take(.cgroup, text)
+            Issue.record("it was taken")
+        } catch { #expect(error.exitCode == 100) }
+    }
+
     @Test("An empty set of options changes nothing and calls nothing")
     func nothing() throws {
         let seam = Seam()

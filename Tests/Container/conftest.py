@@ -50,3 +50,16 @@ def start_for_module(engine):
     function, remove = _starter(engine)
     yield function
     remove()
+
+
+@pytest.fixture
+def services(tmp_path):
+    """A service directory of root's, on a file system of this machine."""
+    directory = tmp_path / "service"
+    place = directory / "web"
+    place.mkdir(parents=True)
+    (place / "run").write_text("#!/bin/sh\nexec sleep 1000\n")
+    (place / "run").chmod(0o755)
+    for parent in [directory, *list(directory.parents)[:-2]]:
+        parent.chmod(parent.stat().st_mode | 0o055)
+    return directory

@@ -116,6 +116,21 @@ class TestScratch:
         assert status == 0 and seconds < 5
 
 
+    def test_the_engine_checks_it_without_a_shell(self, images):
+        """podman runs the image's check when it is asked to; by itself it needs timers of systemd."""
+        image, name = images("scratch").image, f"apus-test-health-{os.getpid()}"
+        try:
+            containers.podman("run", "--detach", "--name", name, "--network=none", "--health-interval=disable", image)
+
+            def health():
+                return subprocess.run([containers.PODMAN, "healthcheck", "run", name], capture_output=True).returncode
+            wait_for(lambda: health() == 0, "health")
+            containers.podman("exec", name, "/usr/bin/svc", "--wait", "-d", "/service/web")
+            assert health() == 1
+        finally:
+            subprocess.run([containers.PODMAN, "rm", "--force", "--time", "0", name], capture_output=True)
+
+
 def ready_by_binary(container):
     """There is no env(1) in the image that `Container.run` goes by."""
     result = subprocess.run([containers.PODMAN, "exec", container.name, *json.loads(healthcheck("scratch"))],
@@ -203,6 +218,94 @@ class TestKubernetes:
         entries = [json.loads(line) for line in container.output().splitlines()]
         assert {entry["service"] for entry in entries} <= {"web", "init"}
         assert any('"GET / HTTP/1.0"' in entry["line"].replace("\\\"", '"') for entry in entries)
+
+
+    def test_podman_plays_it(self, images, settings, tmp_path):
+        """The file itself, but for the port: the pod has a network of its own here."""
+        yaml = pytest.importorskip("yaml")
+        containers.podman("tag", images("kubernetes").image, settings["containers"][0]["image"])
+        deployment = yaml.safe_load((EXAMPLES / "kubernetes/deployment.yaml").read_text())
+        template = deployment["spec"]["template"]
+        assert template["spec"]["containers"][0].pop("ports") == [{"containerPort": 8080}]
+        mark = f"apus-test-{os.getpid()}"
+        deployment["metadata"]["name"] = mark
+        for volume in template["spec"]["volumes"]:
+            volume["name"] = f"{mark}-{volume['name']}"
+        for mount in template["spec"]["containers"][0]["volumeMounts"]:
+            mount["name"] = f"{mark}-{mount['name']}"
+        file = tmp_path / "deployment.yaml"
+        file.write_text(yaml.safe_dump(deployment))
+        try:
+            containers.podman("play", "kube", "--network", "none", str(file))
+            for volume in template["spec"]["volumes"]:
+                # An emptyDir is for everybody; podman's is the image's directory.
+                place = containers.podman("volume", "inspect", "--format={{.Mountpoint}}", volume["name"]).strip()
+                os.chmod(place, 0o777)
+            container = containers.PodmanContainer(f"{mark}-pod-0-web")
+            for probe in ("startupProbe", "livenessProbe"):
+                words = template["spec"]["containers"][0][probe]["exec"]["command"]
+                wait_for(lambda words=words: container.run(*words).returncode == 0, probe, 30)
+            assert get(container, "/healthz", 8080) == b"ok\n"
+            status = container.process_status(1 if container.processes()[1][0] == "apus" else 2)
+            assert status["Uid"].split()[0] == "10001" and int(status["CapBnd"], 16) == 0 and status["NoNewPrivs"] == "1"
+            assert container.run("touch", "/new").returncode != 0
+            assert container.stop(30)[0] == 0
+        finally:
+            subprocess.run([containers.PODMAN, "play", "kube", "--down", file], capture_output=True)
+            subprocess.run([containers.PODMAN, "volume", "rm", "--force",
+                            *[volume["name"] for volume in template["spec"]["volumes"]]], capture_output=True)
+
+
+class TestCompose:
+    """compose.yaml, word for word in podman's own options; a word that this does not know is a failure."""
+
+    @staticmethod
+    def words(settings, volumes, key):
+        """podman's words for a service, without ports: the container has a network of its own."""
+        def mounted(entry):
+            source, place = entry.split(":", 1)
+            return f"--volume={f'{key}.pub' if source.startswith('./') else f'{volumes}-{source}'}:{place}"
+        known = {
+            "environment": lambda value: [f"--env={name}={text}" for name, text in value.items()],
+            "read_only": lambda value: ["--read-only", "--read-only-tmpfs=false"] * value,
+            "tmpfs": lambda value: [f"--tmpfs={one}" for one in value],
+            "volumes": lambda value: [mounted(one) for one in value],
+            "cap_drop": lambda value: [f"--cap-drop={one}" for one in value],
+            "cap_add": lambda value: [f"--cap-add={one}" for one in value],
+            "security_opt": lambda value: [f"--security-opt={one.replace(':true', '')}" for one in value],
+            "stop_grace_period": lambda value: [f"--stop-timeout={value.removesuffix('s')}"],
+            "restart": lambda value: [f"--restart={value}"],
+            **{name: lambda value: [] for name in ("build", "image", "ports")},
+        }
+        return [word for name, value in settings.items() for word in known[name](value)]
+
+    def test_it_runs_and_keeps_its_keys(self, engine, key):
+        if engine.name != "podman":
+            pytest.skip("needs an engine")
+        yaml = pytest.importorskip("yaml")
+        compose = yaml.safe_load((EXAMPLES / "compose.yaml").read_text())
+        assert set(compose) == {"services", "volumes"} and list(compose["services"]) == ["sshd"]
+        settings = compose["services"]["sshd"]
+        assert (EXAMPLES / settings["build"] / "Dockerfile").exists() and settings["ports"] == ["2222:22"]
+        assert {one.split(":")[0] for one in settings["volumes"] if one[0] != "."} == set(compose["volumes"])
+        name = f"apus-test-compose-{os.getpid()}"
+        seen = []
+        try:
+            for _ in range(2):
+                containers.podman("run", "--detach", "--name", name, "--network=none", "--no-healthcheck",
+                                  *self.words(settings, name, key), engine.image)
+                container = containers.PodmanContainer(name)
+                wait_for(lambda: container.ssh(key, "true").returncode == 0, "a login", 30)
+                seen.append(container.path("/etc/ssh/ssh_host_ed25519_key.pub").read_text())
+                assert container.run("touch", "/etc/new").returncode != 0
+                status, seconds = container.stop()
+                assert status == 0 and seconds < 5
+                containers.podman("rm", name)
+        finally:
+            subprocess.run([containers.PODMAN, "rm", "--force", "--time", "0", "--ignore", name], capture_output=True)
+            subprocess.run([containers.PODMAN, "volume", "rm", "--force", *[f"{name}-{one}" for one in compose["volumes"]]],
+                           capture_output=True)
+        assert len(seen) == 2 and seen[0] == seen[1]
 
 
 def test_service_directories_are_in_order():

@@ -112,6 +112,24 @@ def test_init_tells_every_exit_code_as_tini_does():
         assert own.returncode == status(REFERENCE, "tini", f"exit {code}"), code
 
 
+def status_of_process_1(program, words, command):
+    """How a pid namespace ends that has this init as its process 1."""
+    return subprocess.run(["unshare", "--pid", "--fork", "--kill-child", program, *words, "--", "bash", "-c", command],
+                          capture_output=True).returncode
+
+
+@pytest.mark.parametrize("ours, theirs", [("init", "tini"), ("tini", "tini"), ("dumb-init", "dumb-init"),
+                                          ("catatonit", "catatonit")])
+def test_every_end_as_process_1(ours, theirs):
+    """All exit codes, and all signals that end a process."""
+    words = ["-s", "/nonexistent"] if ours == "init" else []
+    ends = [f"exit {code}" for code in range(256)]
+    ends += [death(number) for number in range(1, 65) if number not in (17, 18, 19, 20, 21, 22, 23, 28)]
+    for command in ends:
+        expected = status_of_process_1(REFERENCE / theirs, [], command)
+        assert status_of_process_1(BIN / ours, words, command) == expected, command
+
+
 @identities([
     case(f"-e {values} with {code}", "tini", *[word for value in values.split(",") for word in ("-e", value)], "--",
          "sh", "-c", f"exit {code}")

@@ -178,8 +178,8 @@ class TestNamespaces:
 
 
 @pytest.mark.parametrize("words, code, message", [
-    (["--own", "pid"], 100, "bad namespace pid: ipc, net, user or uts"),
-    (["--own", ""], 100, "bad namespace : ipc, net, user or uts"),
+    (["--own", "time"], 100, "bad namespace time: ipc, net, pid, user or uts"),
+    (["--own", ""], 100, "bad namespace : ipc, net, pid, user or uts"),
     (["--read-only", "usr"], 100, "bad path usr: it must begin with a slash"),
     (["--inaccessible", "/etc,"], 100, "bad path : it must begin with a slash"),
     (["--read-only", "/nowhere"], 111, "unable to make /nowhere read-only: file does not exist"),
@@ -199,3 +199,55 @@ def test_tcpserver_gives_them_to_its_programs(place):
         result = wait_for(lambda: (found := run("tcpcat", "127.0.0.1", port)).stdout and found, "an answer")
     lines = result.stdout.decode().splitlines()
     assert lines[0] == "3" and "content" not in lines[1] and lines[-1] == "content"
+
+
+class TestControlGroup:
+    """What no group of version 2 can do here; what it does where it can is tested in a machine."""
+
+    @pytest.fixture(name="group")
+    def _group(self):
+        """This test's own group, which is empty in the end."""
+        mounts = [line.split() for line in open("/proc/self/mountinfo") if " - cgroup2 " in line]
+        if not mounts:
+            pytest.skip("no control groups of version 2")
+        path = f"{mounts[-1][4]}/apus-test-{os.getpid()}"
+        try:
+            os.mkdir(path)
+        except OSError as error:
+            pytest.skip(str(error))
+        yield path
+        for name in [entry.name for entry in os.scandir(path) if entry.is_dir()]:
+            os.rmdir(f"{path}/{name}")
+        os.rmdir(path)
+
+    def inside(self, group, *words):
+        return run("sh", "-c", 'echo $$ > "$0/cgroup.procs" && exec "$@"', group, *words)
+
+    def test_a_controller_that_is_not_there(self, group):
+        if "pids" in open(f"{group}/cgroup.controllers").read().split():
+            pytest.skip("it is there")
+        result = self.inside(group, "setcaps", "--cgroup", "pids=9", "echo", "unreached")
+        assert (result.returncode, result.stdout, result.stderr.decode()) == (
+            111, b"", f"setcaps: fatal: unable to limit pids in {group}, which does not have that controller:"
+            " file does not exist\n")
+        # It has not left the group that it made.
+        wait_for(lambda: not [entry for entry in os.scandir(group) if entry.is_dir()], "an empty group")
+
+    def test_where_there_are_none(self):
+        result = run("unshare", "--mount", "sh", "-c", "umount -l /sys/fs/cgroup; exec setcaps --cgroup pids=9 true")
+        assert (result.returncode, result.stderr) == (
+            111, b"setcaps: fatal: unable to find a control group of version 2: file does not exist\n")
+
+    def test_where_they_are_read_only(self, group):
+        top = os.path.dirname(group)
+        result = run("unshare", "--mount", "sh", "-c", f"mount -o remount,bind,ro {top}; exec setcaps --cgroup pids=9 true")
+        assert result.returncode == 111 and b"unable to make a control group in " in result.stderr
+        assert result.stderr.endswith(b": read-only file system\n")
+
+    @pytest.mark.parametrize("words, message", [
+        ("pids", "bad limit pids"), ("pids=0", "bad limit pids=0"), ("disk=1", "unknown resource disk: cpu, memory or pids"),
+        ("memory=1T", "bad limit memory=1T"), ("cpu=0.001", "bad limit cpu=0.001"), ("", "bad limit "),
+    ])
+    def test_mistakes(self, words, message):
+        result = run("setcaps", "--cgroup", words, "true")
+        assert (result.returncode, result.stderr.decode()) == (100, f"setcaps: fatal: {message}\n")

@@ -122,6 +122,17 @@ class TestConfinement:
         assert result.stdout == run("grep", "CapBnd", "/proc/self/status").stdout
 
 
+    @pytest.mark.skipif(not MAY_CONFINE, reason="may not confine")
+    def test_a_program_with_processes_of_its_own(self, tmp_path):
+        """It is the program that is of interest, and not what waits for it outside."""
+        lay(tmp_path / "alone", "exec setcaps --own pid,ipc --user nobody --no-new-privs sleep 1000")
+        with supervisor("svscan", tmp_path):
+            pid = wait_up(tmp_path / "alone")
+            first, facts = wait_for(lambda: (found := blocks(tmp_path)["alone"])[0].count("(sleep, ") and found, "the program")
+            assert f"pid {pid})" not in first and facts["user"] == "nobody" and facts["no_new_privs"] == "yes"
+            assert facts["namespaces"] == "ipc, mnt, pid, pid_for_children"
+
+
 class TestOthers:
     @pytest.mark.skipif(not MAY_CONFINE, reason="may not make namespaces")
     def test_namespaces_and_ids_that_differ(self, tmp_path):

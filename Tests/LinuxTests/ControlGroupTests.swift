@@ -79,6 +79,24 @@ struct ControlGroupTests {
         #expect(ControlGroup.value(of: "oom_", in: content) == nil)
     }
 
+    @Test("Groups that were left behind are removed by their names, and no other")
+    func idleGroups() throws {
+        let top: ByteString =
+            "/tmp/apus-groups-\(CurrentProcess.id)-\(UInt32.random(in: 0 ... .max))"
+        try makeDirectory(top, permissions: 0o755)
+        let parent = ControlGroup(top)
+        for name in ["limits-1", "limits-2", "web", "limit"] as [ByteString] {
+            _ = try parent.makeGroup(name)
+        }
+        // As one that a process is in, it cannot be removed.
+        let busy = try parent.makeGroup("limits-3").makeGroup("inner")
+        parent.removeIdleGroups("limits-")
+        let left: Set<ByteString> = ["service-limit", "service-limits-3", "service-web"]
+        #expect(Set(try entries(of: top)) == left)
+        try busy.remove()
+        try parent.remove()
+    }
+
     // MARK: - Real ones
 
     /// Whether groups can be made here. Containers mostly show them read-only.

@@ -10,6 +10,8 @@ public enum ConfinementOption: CaseIterable, Sendable {
     case bounding
     /// `--caps LIST`.
     case caps
+    /// `--cgroup LIMITS`.
+    case cgroup
     /// `--chroot DIRECTORY`.
     case chroot
     /// `--group GROUP`.
@@ -60,6 +62,7 @@ public enum ConfinementOption: CaseIterable, Sendable {
         case .ambient: "ambient"
         case .bounding: "bounding"
         case .caps: "caps"
+        case .cgroup: "cgroup"
         case .chroot: "chroot"
         case .group: "group"
         case .groups: "groups"
@@ -106,6 +109,7 @@ extension ConfinementOptions {
         case .ambient: capabilities.ambient = try CapabilityList(value)
         case .bounding: capabilities.bounding = try CapabilityList(value)
         case .caps: capabilities.permitted = try CapabilityList(value)
+        case .cgroup: try groupLimits.take(value)
         case .chroot: root = value
         case .group: try credentials.take(group: value)
         case .groups: try credentials.take(groups: value)

@@ -19,6 +19,8 @@ public struct ConfinementOptions: Sendable {
     var landlock: LandlockRules?
     /// The system calls that are allowed.
     public var filter: SystemCallFilter?
+    /// What it and all that it starts may use together.
+    var groupLimits = GroupLimits()
     /// What it has for itself, and which files it does not have.
     var sandbox = Sandbox()
     /// The root directory.
@@ -34,11 +36,13 @@ public struct ConfinementOptions: Sendable {
     public init() {}
 
     /// Confines this process for good, before an exec, or as one that goes on `withoutExec`: then it loses
-    /// itself the capabilities that an exec would not have given. The order is right for every
+    /// itself the capabilities that an exec would not have given. With a pid namespace it returns in a copy
+    /// of this process, which stays and waits for it. The order is right for every
     /// combination:
     ///
-    /// 1. out-of-memory score, nice value, umask and resource limits, which privilege may raise, and
-    ///    before a change of user whose process count they limit; the score while /proc is there;
+    /// 1. out-of-memory score, nice value, umask, resource limits and the control group, which privilege
+    ///    may raise or make, and before a change of user whose process count they limit; the score and the
+    ///    group while their files are there;
     /// 2. namespaces and mounts, while CAP_SYS_ADMIN and all files are there;
     /// 3. the root directory, once nothing outside is needed, and while CAP_SYS_CHROOT is there;
     /// 4. the files of Landlock's rules are opened: as the program will see them, by one who may;
@@ -58,6 +62,7 @@ public struct ConfinementOptions: Sendable {
         for (resource, change) in limits where !change.isTight(for: resource) {
             try change.apply(to: resource)
         }
+        try groupLimits.enter(waiting: sandbox.hasOwnProcesses ? 2 : 0)
         try sandbox.apply()
         if let root { try changeRoot(root) }
         let ruleset = try landlock?.ruleset()
@@ -94,6 +99,7 @@ public struct ConfinementOptions: Sendable {
 
     /// Confines this process, which is to become `invocation`, and has that be an exec where it matters.
     public func apply(before invocation: inout Invocation) throws(Failure) {
+        if sandbox.hasOwnProcesses { invocation.environment.renumber() }
         if limits.contains(where: { $0.change.isTight(for: $0.resource) }) {
             invocation.prepareExec()
         }
@@ -135,6 +141,16 @@ public struct ConfinementOptions: Sendable {
             return true
         }
         return credentials.user == 0 && !wasRoot
+    }
+}
+
+extension Environment {
+    /// Has variables that name this process name the copy of it that goes on in a pid namespace.
+    fileprivate mutating func renumber() {
+        let own: ByteString = "\(CurrentProcess.id)"
+        for name in ["LISTEN_PID", "WATCHDOG_PID"] as [ByteString] where self[name] == own {
+            set(name, "\(CurrentProcess.idAmongOwnProcesses)")
+        }
     }
 }
 

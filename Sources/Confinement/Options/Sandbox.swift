@@ -31,8 +31,11 @@ struct Sandbox: Sendable {
     /// Whether it writes files of /proc/self, which must be this user's.
     var hasOwnUsers: Bool { namespaces.contains(.user) }
 
+    /// Whether it goes on in a copy of this process.
+    var hasOwnProcesses: Bool { namespaces.contains(.process) }
+
     private var changesMounts: Bool {
-        hasOwnTemporaryFiles || hasOwnDevices
+        hasOwnTemporaryFiles || hasOwnDevices || hasOwnProcesses
             || !(readOnly.isEmpty && readWrite.isEmpty && inaccessible.isEmpty)
     }
 
@@ -43,12 +46,14 @@ struct Sandbox: Sendable {
                 namespaces.insert(.communication)
             } else if name == "net" {
                 namespaces.insert(.network)
+            } else if name == "pid" {
+                namespaces.insert(.process)
             } else if name == "user" {
                 namespaces.insert(.user)
             } else if name == "uts" {
                 namespaces.insert(.hostName)
             } else {
-                throw Failure("bad namespace \(name): ipc, net, user or uts", exitCode: 100)
+                throw Failure("bad namespace \(name): ipc, net, pid, user or uts", exitCode: 100)
             }
         }
     }
@@ -82,10 +87,12 @@ struct Sandbox: Sendable {
         return places
     }
 
-    /// Makes it so for this process, which needs CAP_SYS_ADMIN for it, unless it is to have users of its own.
+    /// Makes it so for this process, which needs CAP_SYS_ADMIN for it, unless it is to have users of its own. With a pid
+    /// namespace it returns in a copy of this process.
     func apply() throws(Failure) {
         if isEmpty { return }
         try startNamespaces()
+        if hasOwnProcesses { try goOnAmongOwnProcesses() }
         if namespaces.contains(.network) { try startLoopback() }
         if !changesMounts { return }
         do throws(SystemError) { try stopSharingMounts() } catch {
@@ -106,6 +113,7 @@ struct Sandbox: Sendable {
     }
 
     private func changeMounts() throws(Failure) {
+        if hasOwnProcesses { try mountProcesses() }
         // What stays writable is copied before anything changes.
         var changes: [(place: Place, kept: DetachedPlace?)] = readOnly.map { ($0, nil) }
         for place in readWrite {
@@ -160,6 +168,33 @@ struct Sandbox: Sendable {
             try Sandbox.write("\(user) \(user) 1", to: "/proc/self/uid_map")
             try Sandbox.write("\(group) \(group) 1", to: "/proc/self/gid_map")
         } catch { throw error.explained("unable to write \(error.subject)") }
+    }
+
+    private func goOnAmongOwnProcesses() throws(Failure) {
+        do throws(SystemError) { try CurrentProcess.continueAmongOwnProcesses() } catch {
+            throw error.explained("unable to start the processes of a pid namespace")
+        }
+    }
+
+    /// Has /proc show the processes of this namespace. What an engine has put over parts of it stays there.
+    private func mountProcesses() throws(Failure) {
+        do throws(SystemError) {
+            if try !exists("/proc/self") { return }
+            var covers: [(ByteString, DetachedPlace)] = []
+            // As many mounts as a system has with thousands of containers.
+            let table = MountTable(try contents(of: "/proc/self/mountinfo", limit: 1 << 24))
+            for path in table.places(below: "/proc") {
+                covers.append((path, try DetachedPlace(path)))
+            }
+            try mount(
+                "proc", on: "/proc", type: "proc", flags: MountFlags.noSetIDNoDevices | 0x8)
+            for (path, cover) in covers { try cover.attach(at: path) }
+        } catch {
+            throw error.explained(
+                error.errno == .notPermitted
+                    ? "unable to mount an own /proc, as parts of this one are hidden"
+                    : "unable to mount an own /proc\(DetachedPlace.cause(error))")
+        }
     }
 
     /// What most likely stands in the way.

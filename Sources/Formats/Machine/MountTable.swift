@@ -43,6 +43,18 @@ public struct MountTable: Equatable, Sendable {
     /// What is mounted on `target` and can be seen: the last one.
     public subscript(target: ByteString) -> Mount? { mounts.last { $0.target == target } }
 
+    /// The places below `directory` on which something is mounted, without those below another of them.
+    public func places(below directory: ByteString) -> [ByteString] {
+        var places: [ByteString] = []
+        for mount in mounts where mount.target.hasPrefix("\(directory)/") {
+            let place = mount.target
+            if places.contains(where: { place == $0 || place.hasPrefix("\($0)/") }) { continue }
+            places.removeAll { $0.hasPrefix("\(place)/") }
+            places.append(place)
+        }
+        return places
+    }
+
     /// The mounts in the order in which they can be taken down: what is mounted last goes first. What the kernel needs
     /// to the end, and has nothing to lose, stays: the root, and what is mounted at `kept`.
     public func takenDown(keeping kept: [ByteString]) -> [Mount] {

@@ -101,6 +101,39 @@ public func awaitSignal(_ set: SignalSet) throws(SystemError) -> Signal {
     return Signal(Int32(number))
 }
 
+/// A signal that was taken, and where it came from.
+public struct ReceivedSignal: Sendable {
+    /// The signal.
+    public let signal: Signal
+    /// Whether no process sent it, as those of a terminal's keys.
+    public let isFromKernel: Bool
+    /// The process that sent it; 0 where there is none.
+    public let sender: ProcessID
+}
+
+/// Waits as `awaitSignal` does, and tells where the signal came from. sigwaitinfo(2).
+public func awaitSignalWithOrigin(_ set: SignalSet) throws(SystemError) -> ReceivedSignal {
+    var bits = set.rawValue
+    // siginfo_t: 128 bytes, the signal, an error and the code, then from 16 on the sender.
+    return try withUnsafeTemporaryAllocation(byteCount: 128, alignment: 8) {
+        (info) throws(SystemError) -> ReceivedSignal in
+        info.initializeMemory(as: UInt8.self, repeating: 0)
+        let address = Int(bitPattern: info.baseAddress)
+        let number = try Kernel.call("sigtimedwait") {
+            withUnsafeMutablePointer(to: &bits) {
+                cl_syscall(
+                    Int(SYS_rt_sigtimedwait), Int(bitPattern: $0), address, 0,
+                    MemoryLayout<UInt64>.size)
+            }
+        }
+        // SI_USER, SI_QUEUE and SI_TKILL are not positive, SI_KERNEL is.
+        let isFromKernel = info.load(fromByteOffset: 8, as: Int32.self) > 0
+        return ReceivedSignal(
+            signal: Signal(Int32(number)), isFromKernel: isFromKernel,
+            sender: isFromKernel ? 0 : info.load(fromByteOffset: 16, as: ProcessID.self))
+    }
+}
+
 /// A descriptor that becomes readable when a blocked signal of its set is pending. signalfd(2).
 public struct SignalDescriptor: ~Copyable {
     /// What to wait on.

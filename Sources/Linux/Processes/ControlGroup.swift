@@ -67,6 +67,21 @@ public struct ControlGroup: Equatable, Sendable {
         for group in groups().reversed() { try removeDirectory(group.path) }
     }
 
+    /// Removes those groups in it whose names begin as `makeGroup` begins them for `prefix`, and in which no process is.
+    public func removeIdleGroups(_ prefix: ByteString) {
+        let start = ControlGroup.fileName(for: prefix)
+        var names: [ByteString] = []
+        do throws(SystemError) {
+            try forEachEntry(of: path) { name, isDirectory in
+                if isDirectory == true && name.hasPrefix(start) { names.append(name) }
+            }
+        } catch {}
+        for name in names.prefix(ControlGroup.mostGroups) {
+            // One in use stays.
+            do throws(SystemError) { try removeDirectory("\(path)/\(name)") } catch {}
+        }
+    }
+
     /// It and the groups in it, each before those within; not all of them if there are too many.
     private func groups() -> [ControlGroup] {
         var found = [self]
@@ -102,6 +117,11 @@ public struct ControlGroup: Equatable, Sendable {
     /// processes itself.
     public func enable(_ controller: ByteString) throws(SystemError) {
         try write("+\(controller)", to: "cgroup.subtree_control")
+    }
+
+    /// Writes a limit to one of its files.
+    public func set(_ file: ByteString, _ value: ByteString) throws(SystemError) {
+        try write(value, to: file)
     }
 
     /// The processes in it and in the groups in it, at most `limit`; without those that this pid namespace does not

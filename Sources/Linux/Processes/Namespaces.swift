@@ -17,6 +17,8 @@ public struct Namespaces: OptionSet, Sendable {
     public static let communication = Namespaces(rawValue: 0x800_0000)
     /// Users, groups and capabilities.
     public static let user = Namespaces(rawValue: 0x1000_0000)
+    /// Processes: what is started from now on, and not the process itself.
+    public static let process = Namespaces(rawValue: 0x2000_0000)
     /// Interfaces, addresses and ports.
     public static let network = Namespaces(rawValue: 0x4000_0000)
 }

@@ -154,4 +154,21 @@ struct FileSystemTableTests {
         #expect(VolumeName("PARTLABEL=x") == .partitionLabel("x"))
         #expect(VolumeName("host:/a=b") == .device("host:/a=b"))
     }
+
+    @Test("Places below a directory are found once, without those below them, by whole names")
+    func places() {
+        let content = """
+            21 1 0:20 / / rw - ext4 /dev/a rw
+            22 21 0:21 / /proc rw - proc proc rw
+            30 22 0:30 / /proc/sys/fs/binfmt_misc rw - autofs none rw
+            31 22 0:21 /sys /proc/sys ro - proc proc rw
+            32 31 0:31 / /proc/sys/fs/binfmt_misc rw - binfmt_misc none rw
+            33 22 0:5 /null /proc/a\\040b rw - devtmpfs dev rw
+            34 22 0:5 /null /proc/a\\040b rw - devtmpfs dev rw
+            35 21 0:9 / /procession/x rw - tmpfs none rw
+            36 22
+            """
+        let table = MountTable(Array(content.utf8))
+        #expect(table.places(below: "/proc") == ["/proc/sys", "/proc/a b"])
+    }
 }
