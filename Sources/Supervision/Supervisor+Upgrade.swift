@@ -15,19 +15,27 @@ extension Supervisor {
             return messages.warning("unable to become another binary: there is no table")
         }
         do throws(SystemError) {
+            try performer.starters.score?.restore()
             let asked = try Upgrade(configuration.environment)
             try loop.add(asked.number, token: Token.upgrade)
             upgrade = asked
         } catch {
-            messages.warning("unable to ask the binary that has this one's name", error.errno)
+            messages.warning(
+                "staying what it is: the binary that has this one's name by now cannot be run",
+                error.errno)
         }
     }
 
     func readAnswer() {
         switch upgrade?.read() {
         case nil, .some(.none): break
-        case .right: mayUpgrade = true
-        case .wrong: refuseUpgrade("it does not go on from what this one leaves")
+        case .sameTable: mayUpgrade = true
+        case .otherTable:
+            mayUpgrade = true
+            messages.warning(
+                "becoming a version with another table: what runs is taken over by its status files"
+            )
+        case .wrong: refuseUpgrade("it is not Apus, or none that could go on")
         }
     }
 

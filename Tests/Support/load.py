@@ -15,7 +15,7 @@ from apus import wait_for
 from faults import FAULTS, resident, table_file, wait_over, zombies
 from services import children, descriptor_count, lay, lines, pid_of, svc, svstat, wait_up
 
-# Writes its process id and numbers, one line in five milliseconds. What it has done stands in a file of its own, which
+# Writes its process id and numbers, one line in twenty milliseconds. What it has done stands in a file of its own, which
 # outlives any end: lines written, HUPs met, whether it ended by itself, the times of its first and its last line.
 # counter DIRECTORY [MILLISECONDS OF LIFE]
 COUNTER = r"""
@@ -40,7 +40,7 @@ static uint64_t now(void)
 int main(int argc, char **argv)
 {
     char line[64], name[64];
-    struct timespec pause = {0, 5000000};
+    struct timespec pause = {0, 20000000};
     uint64_t life = argc > 2 ? atoll(argv[2]) * 1000000ull : UINT64_MAX;
     snprintf(name, sizeof name, "%s/%d", argv[1], getpid());
     int file = open(name, O_RDWR | O_CREAT | O_EXCL, 0644);

@@ -202,6 +202,7 @@ struct cl_table {
     uint8_t letters[CL_TABLE_INBOX_SIZE];
     uint8_t signals[128];          /* a struct signalfd_siginfo */
     int32_t command, not_command;  /* the main command's process, and its complement */
+    int32_t score, not_score;      /* the score for when memory runs out that children get, and its complement */
     char name[16];                 /* as ps shows it, which an exec of an open file would change */
 };
 int32_t *cl_table_started(struct cl_table *table);
@@ -220,6 +221,11 @@ void cl_table_select(struct cl_table *table, uint32_t area);
  * line, and ends the process with 111. Returns -1 with errno set when that cannot be arranged.
  */
 int cl_carry_on(struct cl_table *table, int binary, char *const *arguments, char *const *environment);
+/*
+ * The same for an image that goes on, as long as it has not got what the variable tells of, and before all else; does
+ * nothing in any other. What is blocked of faults until then is unblocked.
+ */
+void cl_carry_on_early(char *const *arguments, const char *variable);
 /* Executes the binary as above, by somebody's wish. Returns -1 when that fails. */
 int cl_carry_over(int binary);
 /* Unblocks the signals that tell of faults. */
