@@ -204,7 +204,11 @@ class Load:
         if not waits:
             return
         while met() == before or overcome() < met():
-            assert time.perf_counter() < start + 30, "it did not go on"
+            passed = time.perf_counter() - start
+            assert passed < 30, "it did not go on"
+            # One that came while the one before was being met is not met again.
+            if passed > 1 and overcome() == met():
+                return
         self.report.times.append((time.perf_counter() - start) * 1000)
 
     def check(self):
