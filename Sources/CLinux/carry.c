@@ -4,12 +4,18 @@
  */
 #include "CLinux.h"
 
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <ucontext.h>
 
 static const int faults[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGABRT, SIGSYS};
-enum { FAULTS = sizeof faults / sizeof faults[0], WINDOW = 60 };
+enum {
+    FAULTS = sizeof faults / sizeof faults[0],
+    WINDOW = 60,
+    MOST_STUCK = 8 /* the program itself gives up before that, if it comes so far */
+};
 
 static struct {
     struct cl_table *table;
@@ -19,7 +25,8 @@ static struct {
     char *const *environment;
     unsigned ending; /* the command of reboot(2) by which a machine ends with this process */
     volatile sig_atomic_t depth;
-    /* Two frames: that of a fault, and that of what comes during its handling. One may take 11 KiB, sigaltstack(2). */
+    int is_early; /* what came over the last exec is not all close-on-exec again */
+    /* Frames of a fault, and of what comes during its handling. One may take 11 KiB, sigaltstack(2). */
     char stack[32768] __attribute__((aligned(16)));
 } carry;
 
@@ -127,10 +134,18 @@ static void carry_descriptors(void)
     syscall(SYS_unshare, CLONE_FILES);
     for (uint32_t number = 0; number < end; number++) {
         uint8_t bit = (uint8_t)(1 << number % 8);
-        carried[number / 8] &= (uint8_t)~bit;
-        if (number > 2 && syscall(SYS_fcntl, number, F_GETFD, 0) == FD_CLOEXEC &&
-            syscall(SYS_fcntl, number, F_SETFD, 0) == 0)
+        if (carry.is_early) {
+            if (carried[number / 8] & bit)
+                syscall(SYS_fcntl, number, F_SETFD, 0);
+            continue;
+        }
+        /* What a fault in the middle of this has interrupted stays noted. */
+        if (carry.depth < 2)
+            carried[number / 8] &= (uint8_t)~bit;
+        if (number > 2 && syscall(SYS_fcntl, number, F_GETFD, 0) == FD_CLOEXEC) {
             carried[number / 8] |= bit;
+            syscall(SYS_fcntl, number, F_SETFD, 0);
+        }
     }
 }
 
@@ -182,8 +197,10 @@ static void note(int signal, const siginfo_t *information, const void *context)
 {
     struct cl_table *table = carry.table;
     struct timespec now = {0, 0};
-    syscall(SYS_clock_gettime, CLOCK_MONOTONIC, &now);
+    if (information->si_code > 0)
+        table->stuck++;
     table->traps++;
+    syscall(SYS_clock_gettime, CLOCK_MONOTONIC, &now);
     table->signal = signal;
     table->code = information->si_code;
     table->address = information->si_code > 0 ? (uint64_t)(uintptr_t)information->si_addr : 0;
@@ -193,10 +210,8 @@ static void note(int signal, const siginfo_t *information, const void *context)
         table->window = (uint64_t)now.tv_sec;
         table->recent = 0;
     }
-    if (information->si_code > 0) {
-        table->stuck++;
+    if (information->si_code > 0)
         table->recent++;
-    }
 }
 
 static void handle(int signal, siginfo_t *information, void *context)
@@ -207,12 +222,15 @@ static void handle(int signal, siginfo_t *information, void *context)
         die(signal);
     if (is_too_much(information))
         return;
-    if (carry.depth++ == 0) {
-        uint64_t bits = fault_bits();
-        /* Whatever led to it may have spoilt what is needed here: a second fault must not be the end of process 1. */
-        if (information->si_code > 0)
-            cl_unblock_faults();
+    int depth = carry.depth++;
+    /* Whatever led to it may have spoilt what is needed here: a second fault must not be the end of process 1. */
+    if (information->si_code > 0)
+        cl_unblock_faults();
+    if (depth == 0)
         note(signal, information, context);
+    /* A fault while it is being noted is no reason not to try. */
+    if (depth < 2 && carry.table->stuck <= MOST_STUCK) {
+        uint64_t bits = fault_bits();
         carry_descriptors();
         /* They stay blocked until the next image has this handler too. */
         syscall(SYS_rt_sigprocmask, SIG_BLOCK, &bits, NULL, sizeof bits);
@@ -246,17 +264,13 @@ static void handle_plainly(int signal, siginfo_t *information, void *context)
     leave();
 }
 
-int cl_carry_on(struct cl_table *table, int binary, char *const *arguments, char *const *environment)
+static int install(void)
 {
     stack_t stack = {.ss_sp = carry.stack, .ss_size = sizeof carry.stack};
     struct sigaction action = {.sa_flags = SA_SIGINFO | SA_ONSTACK};
-    action.sa_sigaction = table ? handle : handle_plainly;
+    action.sa_sigaction = carry.table ? handle : handle_plainly;
     /* Signals that others send could fill the stack. */
     sigfillset(&action.sa_mask);
-    carry.table = table;
-    carry.binary = binary;
-    carry.arguments = arguments;
-    carry.environment = environment;
     carry.process = (pid_t)syscall(SYS_getpid);
     carry.depth = 0;
     if (sigaltstack(&stack, NULL) < 0)
@@ -264,12 +278,67 @@ int cl_carry_on(struct cl_table *table, int binary, char *const *arguments, char
     for (int i = 0; i < FAULTS; i++) {
         struct sigaction before;
         /* What is ignored stays so, for this process and for those that it starts. */
-        if (!table && !carry.ending && (sigaction(faults[i], NULL, &before) < 0 || before.sa_handler != SIG_DFL))
+        if (!carry.table && !carry.ending && (sigaction(faults[i], NULL, &before) < 0 || before.sa_handler != SIG_DFL))
             continue;
         if (sigaction(faults[i], &action, NULL) < 0)
             return -1;
     }
     return 0;
+}
+
+int cl_carry_on(struct cl_table *table, int binary, char *const *arguments, char *const *environment)
+{
+    /* The image that goes on has done so before it knew what it is. */
+    if (!table && carry.table)
+        return 0;
+    carry.table = table;
+    carry.binary = binary;
+    carry.arguments = arguments;
+    carry.environment = environment;
+    carry.is_early = 0;
+    return install();
+}
+
+static int descriptor(const char **text, char end)
+{
+    long number = 0;
+    const char *digit = *text;
+    while (*digit >= '0' && *digit <= '9' && number < 1 << 20)
+        number = number * 10 + *digit++ - '0';
+    if (digit == *text || *digit != end)
+        return -1;
+    *text = digit + 1;
+    return (int)number;
+}
+
+void cl_carry_on_early(char *const *arguments, const char *variable)
+{
+    size_t length = strlen(variable);
+    struct stat status;
+    char *const *entry = cl_environ();
+    while (*entry && (strncmp(*entry, variable, length) != 0 || (*entry)[length] != '='))
+        entry++;
+    if (!*entry)
+        return;
+    const char *text = *entry + length + 1;
+    int file = descriptor(&text, ','), binary = file < 0 ? -1 : descriptor(&text, 0);
+    if (binary < 3 || file < 3 || fstat(file, &status) < 0 || status.st_size < CL_TABLE_AREAS ||
+        fcntl(file, F_GET_SEALS) != (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW))
+        return;
+    struct cl_table *table = mmap(NULL, CL_TABLE_AREAS, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+    if (table == MAP_FAILED)
+        return;
+    if (table->process != getpid()) {
+        munmap(table, CL_TABLE_AREAS);
+        return;
+    }
+    carry.table = table;
+    carry.binary = binary;
+    carry.arguments = arguments;
+    carry.environment = cl_environ();
+    carry.is_early = 1;
+    if (install() == 0)
+        cl_unblock_faults();
 }
 
 int cl_guard_machine(unsigned ending, char *const *arguments, char *const *environment)

@@ -46,7 +46,7 @@ public struct Init {
     /// Holds signals back until an instance takes them: to be called before anything else, since a signal to
     /// process 1 is lost until then, and one to another process fatal.
     public static func holdSignals() throws(SystemError) {
-        _ = try signals.union(Supervisor.isResumed ? .faults : []).block()
+        _ = try signals.block()
     }
 
     /// Takes the signals and, if this is not process 1, its descendants' orphans.
@@ -61,7 +61,7 @@ public struct Init {
             options.servicesAreExplicit = true
         }
         do throws(SystemError) {
-            supervisor = try Supervisor(
+            supervisor = try Supervisor.make(
                 Init.configuration(options, environment, overlay), messages: messages)
         } catch {
             throw error.explained("unable to set up \(error.call)")
@@ -101,6 +101,7 @@ public struct Init {
         configuration.newSession = true
         configuration.lineForm = options.lineForm
         configuration.nullInput = true
+        configuration.outlivesOthers = CurrentProcess.id == 1
         configuration.signals = signals
         return configuration
     }

@@ -9,6 +9,7 @@ import Linux
 public func apusMain(
     _ count: Int32, _ vector: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>
 ) -> Int32 {
+    surviveEarlyFaults(vector)
     CurrentProcess.noteArguments(vector)
     var words: [ByteString] = []
     words.reserveCapacity(Int(count))

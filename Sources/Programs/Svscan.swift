@@ -7,8 +7,11 @@ import Supervision
 /// svscan(8): supervises the services of a directory.
 func svscan(_ call: Call) throws(Failure) -> Outcome {
     let directory = call.arguments.count > 1 ? call.arguments[1] : "."
-    do throws(SystemError) { _ = try openFile(directory, .place) } catch {
-        throw error.explained("unable to chdir to \(directory)")
+    // What goes on looks after services whatever has become of the directory.
+    if !Supervisor.isResumed {
+        do throws(SystemError) { _ = try openFile(directory, .place) } catch {
+            throw error.explained("unable to chdir to \(directory)")
+        }
     }
     return try supervise(call, svscanStop, scanDirectory: directory)
 }
@@ -36,7 +39,7 @@ func supervise(
     configuration.signals = SignalSet.all.subtracting(left)
     let supervisor: Supervisor
     do throws(SystemError) {
-        supervisor = try Supervisor(
+        supervisor = try Supervisor.make(
             configuration, messages: name.map { Messages(program: $0) } ?? call.messages)
     } catch {
         throw error.explained("unable to begin: \(error.call)")

@@ -61,6 +61,9 @@ final class Carryover {
     /// Notes the process of the main command.
     func note(command pid: ProcessID) { table.note(command: pid) }
 
+    /// Notes the score for when memory runs out that services are to have.
+    func note(memoryScore score: Int32) { table.note(memoryScore: score) }
+
     // MARK: - Writing
 
     /// Writes an entry, which counts when this returns.

@@ -18,12 +18,16 @@ final class Resumption {
     /// What is in the table; nil when it is damaged, or another version's.
     let adoption: Adoption?
 
-    /// What there is to go on from; nil when this is no such image.
-    init?() {
+    /// What there is to go on from; nil when this is no such image. Throws where there is too little of something to
+    /// find out.
+    init?() throws(SystemError) {
         do throws(SystemError) {
             guard let table = try CarriedTable(from: .inherited) else { return nil }
             self.table = table
-        } catch { return nil }
+        } catch {
+            if error.errno.isShortage { throw error }
+            return nil
+        }
         carried = CarriedDescriptors(table.carried)
         do throws(SnapshotError) { adoption = try Adoption(table) } catch { adoption = nil }
     }

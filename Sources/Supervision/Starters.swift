@@ -20,7 +20,10 @@ final class Starters {
         count: Starters.most, room: Starters.largeRoom)
     /// A logger that is a file of its service's directory.
     let logFile: PreparedProgram
+    private var hasOthers = false
     private let messages: Messages
+    /// How soon the kernel kills this process when memory runs out; nil where that stays as it is.
+    var score: OwnMemoryScore?
     /// Where the ids of processes are noted before they run.
     var carryover: Carryover?
     private let null: Descriptor?
@@ -73,12 +76,14 @@ final class Starters {
 
     /// Starts another program than that standing's own, with more than three descriptors perhaps.
     func start(_ program: PreparedProgram, _ setup: ChildSetup) throws(SystemError) -> ProcessID? {
-        try start(by: others, program, setup)
+        hasOthers = true
+        return try start(by: others, program, setup)
     }
 
     private func start(
         by starter: ProgramStarter?, _ program: PreparedProgram?, _ setup: ChildSetup
     ) throws(SystemError) -> ProcessID? {
+        try score?.restore()
         var setup = setup
         setup.descriptorLimit = inheritedLimit
         setup.defaultSignals = .all
@@ -93,6 +98,9 @@ final class Starters {
                 setup, instead: program, noting: carryover?.expectStart())
         }
     }
+
+    /// Whether a child is on its way to its program.
+    var isBusy: Bool { run.isBusy || command?.isBusy == true || hasOthers && others.isBusy }
 
     private func takeBack() {
         switch lent {

@@ -8,6 +8,15 @@ import Services
 // Going on where another image of this process stopped, after an exec.
 
 extension Supervisor {
+    /// Executes this binary once more, after a pause. Services run on meanwhile.
+    static func tryAgain(_ error: SystemError, _ messages: Messages) {
+        messages.nonBlocking.warning(
+            "unable to go on yet: unable to set up \(error.call)", error.errno)
+        pause(until: Instant.now.advanced(milliseconds: 1000))
+        // As by any other fault, but not one of its own.
+        do throws(SystemError) { try Linux.send(.abort, to: CurrentProcess.id) } catch {}
+    }
+
     /// Goes on where another image of this process stopped. Throws when that has been tried often enough.
     func resume(_ resumption: Resumption) throws(SystemError) {
         let fault = resumption.table.fault

@@ -16,6 +16,7 @@ extension Supervisor {
                 "unable to become another binary: there is no place for the state")
         }
         do throws(SystemError) {
+            try performer.starters.score?.restore()
             let asked = try Upgrade(configuration.environment)
             try loop.add(asked.number, token: Token.upgrade)
             upgrade = asked
@@ -27,8 +28,13 @@ extension Supervisor {
     func readAnswer() {
         switch upgrade?.read() {
         case nil, .some(.none): break
-        case .right: mayUpgrade = true
-        case .wrong: refuseUpgrade("it cannot read the state of this one")
+        case .sameTable: mayUpgrade = true
+        case .otherTable:
+            mayUpgrade = true
+            messages.warning(
+                "the new binary cannot read the state of this one: it takes over running services by their status files"
+            )
+        case .wrong: refuseUpgrade("it is not Apus, or cannot take over")
         }
     }
 

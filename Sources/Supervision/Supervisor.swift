@@ -26,6 +26,9 @@ public final class Supervisor {
         public var writesFilesOfRunit = false
         /// What the output of services without a logger looks like; nil to leave it to them.
         public var lineForm: ServiceLineForm?
+        /// Whether the kernel is to kill this process after all others when memory runs out, where it may be asked for
+        /// that.
+        public var outlivesOthers = false
         /// Whether this process, executed again with its arguments, would come to supervise again and go on.
         public var goesOn = true
         /// The signals to take instead of suffering them. SIGCHLD is always one.
@@ -118,13 +121,25 @@ public final class Supervisor {
     /// Whether this image of the process goes on where another one stopped: whatever is done once has been done.
     public static var isResumed: Bool { Environment.inherited[CarriedTable.variable] != nil }
 
+    /// Makes one that supervises nothing yet. An image that goes on leaves nobody behind for want of descriptors or memory:
+    /// one more of it tries again in a second.
+    public static func make(_ configuration: Configuration, messages: Messages) throws(SystemError)
+        -> Supervisor
+    {
+        do throws(SystemError) {
+            return try Supervisor(configuration, messages: messages)
+        } catch {
+            if isResumed && error.errno.isShortage { tryAgain(error, messages) }
+            throw error
+        }
+    }
+
     /// Blocks the signals it is going to read and raises the limit on descriptors to what the kernel allows; children
     /// get both back as they were. Supervises nothing yet.
-    public init(_ configuration: Configuration, messages: Messages) throws(SystemError) {
+    init(_ configuration: Configuration, messages: Messages) throws(SystemError) {
         // First of all: before, a signal to process 1 is lost, and one to another process fatal.
         let taken = configuration.signals.union(SignalSet(.child))
-        // A fault that came meanwhile waits until it can be handled.
-        _ = try taken.union(Supervisor.isResumed ? .faults : []).block()
+        _ = try taken.block()
         self.configuration = configuration
         openStandardDescriptors(messages)
         self.messages = OutputLogger.messages(messages.nonBlocking, configuration.lineForm)
@@ -134,7 +149,7 @@ public final class Supervisor {
         let limit = try CurrentProcess.raiseDescriptorLimit()
         loop = try EventLoop()
         try loop.add(signals.descriptor.number, token: Token.signals)
-        resumption = Resumption()
+        resumption = try Resumption()
         if let resumption {
             carryover = Carryover(resumption.table)
             try carryover?.arm()
@@ -154,10 +169,16 @@ public final class Supervisor {
     /// Supervises until there is nothing more to do. Throws when waiting is not possible any more; everything that was
     /// started goes on then.
     public func run() throws(SystemError) -> End {
+        // Before anybody is started.
+        if configuration.outlivesOthers { outliveOthers(resumption?.table.memoryScore) }
         if let resumption { try resume(resumption) } else { begin() }
         resumption = nil
+        if let score = performer.starters.score { carryover?.note(memoryScore: score.original) }
         while true {
-            if let end { return end }
+            if let end {
+                try performer.starters.score?.restore()
+                return end
+            }
             try turn()
             carryover?.noteProgress()
             upgradeIfDue()
@@ -186,7 +207,7 @@ public final class Supervisor {
         let others = [
             performer.prober.deadline, performer.output?.deadline, upgrade?.deadline, deadline,
         ]
-        let wake = others.compactMap { $0 }.min()
+        let wake = (others + [lowerScore()]).compactMap { $0 }.min()
         try loop.wait(until: mayHaveDead ? .now : wake, &ready)
         for event in ready {
             switch event.token {

@@ -54,8 +54,8 @@ public final class Upgrade {
     /// The number to wait on for the answer.
     var number: Int32 { answer.number }
 
-    /// What came of asking.
-    enum Answer { case none, right, wrong }
+    /// What came of asking: with another table, services are taken over as after a kill.
+    enum Answer { case none, sameTable, otherTable, wrong }
 
     /// Reads what has come.
     func read() -> Answer {
@@ -65,9 +65,21 @@ public final class Upgrade {
                 let count = try Linux.read(number, into: block)
                 text += block[..<count]
                 if count > 0 && text.count <= 64 { return .none }
-                return text == Array(Upgrade.version.bytes) ? .right : .wrong
+                return Upgrade.meaning(of: ByteString(text))
             } catch { return error.errno == .again ? .none : .wrong }
         }
+    }
+
+    /// What a whole answer means.
+    static func meaning(of text: ByteString) -> Answer {
+        if text == version { return .sameTable }
+        guard text.hasPrefix("apus table "), text.bytes.last == UInt8(ascii: "\n") else {
+            return .wrong
+        }
+        let numbers = ByteString(text.bytes.dropFirst(11).dropLast()).parts(
+            separatedBy: UInt8(ascii: "."))
+        let areNumbers = numbers.allSatisfy { !$0.isEmpty && scanDecimal($0.bytes).1 == $0.count }
+        return numbers.count == 2 && areNumbers ? .otherTable : .wrong
     }
 
     /// Ends the process that was asked, which may be any program.

@@ -6,8 +6,9 @@ import subprocess
 
 import pytest
 
-from apus import BIN, run, wait_for
+from apus import BIN, background, run, wait_for
 from faults import table, trap
+from load import Load, compiled
 from services import lay, pid_of, supervisor, svc, wait_down, wait_up
 
 
@@ -66,10 +67,9 @@ def test_another_binary_goes_on(scene):
 
 
 @pytest.mark.parametrize("content, reason", [
-    ('#include <stdio.h>\nint main(void) { return puts("apus table 999.1") < 0; }',
-     b"it cannot read the state of this one"),
-    ('#include <stdio.h>\nint main(void) { for (;;) puts("y"); }', b"it cannot read the state of this one"),
-    ("int main(void) { return 0; }", b"it cannot read the state of this one"),
+    ('#include <stdio.h>\nint main(void) { return puts("apus 0.1") < 0; }', b"it is not Apus, or cannot take over"),
+    ('#include <stdio.h>\nint main(void) { for (;;) puts("y"); }', b"it is not Apus, or cannot take over"),
+    ("int main(void) { return 0; }", b"it is not Apus, or cannot take over"),
     ("#include <unistd.h>\nint main(void) { for (;;) pause(); }", b"it did not answer in time"),
 ])
 def test_a_binary_that_does_not_fit_is_refused(scene, content, reason):
@@ -82,3 +82,88 @@ def test_a_binary_that_does_not_fit_is_refused(scene, content, reason):
     assert os.stat(f"/proc/{process.pid}/exe").st_ino == before
     assert pid_of(path) == pid
     assert table(process.pid)[0] == 0
+
+
+@pytest.mark.parametrize("content, reason", [
+    (b"\x7fELF and no more", b"exec format error"), (b"", b"exec format error"), (None, b"permission denied")])
+def test_what_cannot_be_run_is_refused(scene, content, reason):
+    process, binary, path = scene
+    pid, before = pid_of(path), os.stat(f"/proc/{process.pid}/exe").st_ino
+    new = binary.with_name("new")
+    new.write_bytes(content or (BIN / "apus").read_bytes())
+    new.chmod(0o644 if content is None else 0o755)
+    new.rename(binary)
+    assert run("svscanctl", "-u", path.parent).returncode == 0
+    said(process, b"svscan: warning: unable to try the new binary: "
+         + reason)
+    assert os.stat(f"/proc/{process.pid}/exe").st_ino == before and pid_of(path) == pid
+
+
+# As a version with another table would: it says so, and does not understand what it finds.
+OTHER = r"""
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+int main(int argc, char **argv) {
+    if (argc > 1 && !strcmp(argv[1], "--table-version")) return puts("apus table 999.1") < 0;
+    unsigned version = 999;
+    if (pwrite(atoi(getenv("APUS_TABLE")), &version, sizeof version, 8) != sizeof version) return 1;
+    execv("%s", argv);
+    return 111;
+}
+"""
+
+
+def test_another_table_is_followed_by_taking_over(scene):
+    process, binary, path = scene
+    pids = pid_of(path), pid_of(path / "log")
+    other = binary.with_name("other")
+    shutil.copy((BIN / "apus").resolve(), other)
+    replace(binary, OTHER % other)
+    assert run("svscanctl", "-u", path.parent).returncode == 0
+    said(process, b"the new binary cannot read the state of this one: it takes over running services by their status files")
+    wait_for(lambda: os.readlink(f"/proc/{process.pid}/exe") == str(other), "the other binary")
+    wait_for(lambda: run("svok", path).returncode == 0 and run("svok", path / "log").returncode == 0)
+    assert (pid_of(path), pid_of(path / "log")) == pids
+    trap(process.pid)
+    assert (pid_of(path), pid_of(path / "log")) == pids
+    svc("-t", path)
+    wait_up(path, other_than=pids[0])
+    svc("-d", path)
+    wait_down(path)
+
+
+def test_forward_and_back_under_load(tmp_path):
+    """Between two versions, while services write, restart and are commanded."""
+    content = (BIN / "apus").resolve().read_bytes()
+    version = run("apus", "--version").stdout.split()[-1]
+    other = version[:-1] + bytes([version[-1] ^ 1])
+    assert content.count(version + b"\0") == 1
+    binaries = [content, content.replace(version + b"\0", other + b"\0")]
+    binary = tmp_path / "bin/svscan"
+    binary.parent.mkdir()
+    binary.write_bytes(content)
+    binary.chmod(0o755)
+    load = Load(tmp_path, compiled(tmp_path), count=30)
+    with open(tmp_path / "errors", "wb") as errors, background(binary, load.scan, stderr=errors) as process:
+        load.begin(process.pid)
+        for number in range(1, 21):
+            before = os.stat(f"/proc/{process.pid}/exe").st_ino
+            new = binary.with_name("new")
+            new.write_bytes(binaries[number % 2])
+            new.chmod(0o755)
+            new.rename(binary)
+            for _ in range(5):
+                load.command()
+            assert run("svscanctl", "-u", load.scan).returncode == 0
+            for _ in range(5):
+                load.command()
+            wait_for(lambda: os.stat(f"/proc/{process.pid}/exe").st_ino != before, "the other binary")
+            said = subprocess.run(["apus", "--version"], executable=f"/proc/{process.pid}/exe", capture_output=True)
+            assert said.stdout.split()[-1] == (version, other)[number % 2]
+        load.end(process.pid)
+        process.terminate()
+        assert process.wait(30) == 0
+    load.check()
+    assert (tmp_path / "errors").read_text().count("became another binary") == 20

@@ -16,14 +16,20 @@ FAULTS = [signal.SIGSEGV, signal.SIGILL, signal.SIGBUS, signal.SIGFPE, signal.SI
 COUNTER = "i=0; while :; do echo $$ $i; i=$((i+1)); sleep 0.02; done"
 
 
-def table(pid):
-    """How many faults a supervisor has met, and how many of them it has got over, by its table."""
+def table_file(pid):
+    """The file in memory that a supervisor leaves to the next image of itself; None if it has none."""
     for entry in os.listdir(f"/proc/{pid}/fd"):
         with contextlib.suppress(OSError):
             if os.readlink(f"/proc/{pid}/fd/{entry}").startswith("/memfd:apus"):
-                with open(f"/proc/{pid}/fd/{entry}", "rb") as content:
-                    head = content.read(80)
-                    return int.from_bytes(head[56:60], "little"), int.from_bytes(head[76:80], "little")
+                return f"/proc/{pid}/fd/{entry}"
+    return None
+
+
+def table(pid):
+    """How many faults a supervisor has met, and how many of them it has got over, by its table."""
+    with contextlib.suppress(OSError, TypeError), open(table_file(pid), "rb") as content:
+        head = content.read(80)
+        return int.from_bytes(head[56:60], "little"), int.from_bytes(head[76:80], "little")
     return 0, 0
 
 
@@ -60,6 +66,8 @@ def zombies(pid):
 @contextlib.contextmanager
 def init(*arguments, **options):
     """init as process 1 of a namespace; yields the process of unshare and its own id outside."""
-    with pid_namespace(BIN / "init", *arguments, stderr=subprocess.PIPE, **options) as (process, first):
-        os.set_blocking(process.stderr.fileno(), False)
+    options.setdefault("stderr", subprocess.PIPE)
+    with pid_namespace(BIN / "init", *arguments, **options) as (process, first):
+        if process.stderr is not None:
+            os.set_blocking(process.stderr.fileno(), False)
         yield process, first

@@ -202,6 +202,7 @@ struct cl_table {
     uint8_t letters[CL_TABLE_INBOX_SIZE];
     uint8_t signals[128];          /* a struct signalfd_siginfo */
     int32_t command, not_command;  /* the main command's process, and its complement */
+    int32_t score, not_score;      /* the score for when memory runs out that children get, and its complement */
     char name[16];                 /* as ps shows it, which an exec of an open file would change */
 };
 int32_t *cl_table_started(struct cl_table *table);
@@ -223,6 +224,11 @@ int cl_carry_on(struct cl_table *table, int binary, char *const *arguments, char
 /* For process 1 of a machine: a fault executes the binary again with this environment. Without one, or at the second,
  * it ends the machine by this command of reboot(2), as any end of the process does from then on. */
 int cl_guard_machine(unsigned ending, char *const *arguments, char *const *environment);
+/*
+ * As `cl_carry_on` for an image that goes on, as long as it has not got what the variable tells of, and before all else;
+ * does nothing in any other. What is blocked of faults until then is unblocked.
+ */
+void cl_carry_on_early(char *const *arguments, const char *variable);
 /* Executes the binary of `cl_carry_on` by somebody's wish. Returns -1 when that fails. */
 int cl_carry_over(int binary);
 /* Unblocks the signals that tell of faults. */

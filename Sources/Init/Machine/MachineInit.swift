@@ -86,7 +86,7 @@ public struct MachineInit {
 
     private func supervise(_ configuration: Supervisor.Configuration) -> Ending {
         do throws(SystemError) {
-            return try Supervisor(configuration, messages: messages).run().ending
+            return try Supervisor.make(configuration, messages: messages).run().ending
         } catch {
             messages.warning("unable to \(error.call), only reaping from here on", error.errno)
             _ = ReapOnly(messages).run()

@@ -95,6 +95,11 @@ public struct Errno: Equatable, Sendable {
     /// A symbolic link where none is followed.
     public static let symbolicLink = Errno(4099)
 
+    /// Whether it tells of too little of something, which may pass.
+    public var isShortage: Bool {
+        [.noMemory, .tooManyDescriptors, .tooManyFiles, .noSpace, .noBuffers, .again].contains(self)
+    }
+
     /// The text for people: daemontools' and ucspi-tcp's own table (error_str.c), which users know
     /// from their logs and which differs from strerror(3).
     public var text: StaticString {

@@ -15,6 +15,8 @@ public struct Signal: Equatable, Hashable, Sendable {
     public static let interrupt = Signal(SIGINT)
     /// SIGQUIT.
     public static let quit = Signal(SIGQUIT)
+    /// SIGABRT.
+    public static let abort = Signal(SIGABRT)
     /// SIGKILL.
     public static let kill = Signal(SIGKILL)
     /// SIGUSR1.

@@ -73,7 +73,8 @@ public final class CarriedTable {
         cl_table_take_name(head)
         carried = findCarried()
         // The next fault must find them so again.
-        for number in carried + [number, Int32(second)] {
+        carried.removeAll { cl_fcntl($0, F_SETFD, FD_CLOEXEC) < 0 }
+        for number in [number, Int32(second)] {
             _ = try Kernel.call("fcntl") { cl_fcntl(number, F_SETFD, FD_CLOEXEC) }
         }
     }
@@ -193,6 +194,17 @@ public final class CarriedTable {
     /// The process of the main command; 0 when there is none.
     public var command: ProcessID {
         head.pointee.not_command == ~head.pointee.command ? max(0, head.pointee.command) : 0
+    }
+
+    /// Notes the score for when memory runs out that children are to have.
+    public func note(memoryScore score: Int32) {
+        head.pointee.score = score
+        head.pointee.not_score = ~score
+    }
+
+    /// That score; nil when there is none.
+    public var memoryScore: Int32? {
+        head.pointee.not_score == ~head.pointee.score ? head.pointee.score : nil
     }
 
     // MARK: - The areas

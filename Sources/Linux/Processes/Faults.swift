@@ -1,4 +1,11 @@
+import Bytes
 import CLinux
+
+/// From now on an image of this process that goes on where another one met a fault survives the next one too, though it
+/// has not looked at anything yet. To be called first of all; it does nothing in other processes.
+public func surviveEarlyFaults(_ arguments: UnsafePointer<UnsafeMutablePointer<CChar>?>) {
+    CarriedTable.variable.withCString { cl_carry_on_early(arguments, $0) }
+}
 
 /// From now on a fault of this process (SIGSEGV, SIGILL and their like, which tell of a mistake in the program) is told
 /// in one line on standard error, and ends it with 111. A copy of this process, and whatever it executes, is ended by

@@ -64,6 +64,9 @@ public final class ProgramStarter {
         return slots.count - 1
     }
 
+    /// Whether a child is on its way, and shares our memory.
+    public var isBusy: Bool { slots.contains { $0.request.pointee.alive != 0 } }
+
     /// Why the child `pid`, which has ended, did not become the program; nil if it did. To be asked once of
     /// every child: until then a failed one keeps its slot.
     public func failure(of pid: ProcessID) -> Errno? {
