@@ -190,6 +190,9 @@ static void handle(int signal, siginfo_t *information, void *context)
         return; /* somebody else's signal, while this is at it already */
     if (carry.depth++ == 0) {
         uint64_t bits = fault_bits();
+        /* Whatever led to it may have spoilt what is needed here: a second fault must not be the end of process 1. */
+        if (information->si_code > 0)
+            cl_unblock_faults();
         note(signal, information, context);
         carry_descriptors();
         /* They stay blocked until the next image has this handler too. */
@@ -222,11 +225,10 @@ static void handle_plainly(int signal, siginfo_t *information, void *context)
 int cl_carry_on(struct cl_table *table, int binary, char *const *arguments, char *const *environment)
 {
     stack_t stack = {.ss_sp = carry.stack, .ss_size = sizeof carry.stack};
-    struct sigaction action = {.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER};
+    struct sigaction action = {.sa_flags = SA_SIGINFO | SA_ONSTACK};
     action.sa_sigaction = table ? handle : handle_plainly;
+    /* Signals that others send without end could fill the stack. */
     sigfillset(&action.sa_mask);
-    for (int i = 0; i < FAULTS; i++)
-        sigdelset(&action.sa_mask, faults[i]);
     carry.table = table;
     carry.binary = binary;
     carry.arguments = arguments;

@@ -101,6 +101,8 @@ def test_services_see_nothing_of_it(tmp_path):
         wait_for(lambda: len(lines(path / "signals")) == 5)
         before = (lines(path / "signals"), len(lines(path / "fds")))
         trap(first)
+        for name in ("env", "fds", "signals"):
+            (path / name).unlink()
         svc("-t", path)
         wait_up(path, other_than=pid)
         wait_for(lambda: len(lines(path / "signals")) == 5)
@@ -181,3 +183,15 @@ def test_many_faults_under_load(tmp_path):
             numbers[pid] = int(number)
         if path in paths[:10]:
             assert len(numbers) == 1
+
+def test_a_flood_of_signals(tmp_path):
+    """Services that send it nothing but faults cannot end process 1, and it goes on when they stop."""
+    for name in "ab":
+        lay(tmp_path / name, "i=0; while [ $i -lt 20000 ]; do kill -SEGV 1; i=$((i+1)); done; echo >> ../done; exec sleep 1000")
+    path = lay(tmp_path / "c", "echo >> starts")
+    with init("-s", tmp_path) as (process, first):
+        wait_for(lambda: len(lines(tmp_path / "done")) == 2, "the end of the flood", 60)
+        count = len(lines(path / "starts"))
+        wait_for(lambda: len(lines(path / "starts")) > count + 2, "its work")
+        assert process.poll() is None and table(first)[0] > 5
+        assert len(lines(tmp_path / "done")) == 2
