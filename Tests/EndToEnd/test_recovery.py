@@ -184,6 +184,7 @@ def test_many_faults_under_load(tmp_path):
         if path in paths[:10]:
             assert len(numbers) == 1
 
+
 def test_a_flood_of_signals(tmp_path):
     """Services that send it nothing but faults cannot end process 1, and it goes on when they stop."""
     for name in "ab":
