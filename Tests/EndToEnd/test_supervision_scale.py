@@ -85,8 +85,8 @@ def test_coming_and_going_costs_no_memory_and_no_descriptor(scan, tmp_path):
         for _ in range(60):
             once()
         wait_for(lambda: descriptor_count(process.pid) == descriptors, "no descriptor more")
-        # A page or two more may be in use at the moment than at the other.
-        assert private_memory(process.pid) <= memory + 8
+        # The journal for the next image begins anew each few pages.
+        assert private_memory(process.pid) <= memory + 20
 
 
 def test_a_flood_of_commands_holds_up_no_other_service(scan):
