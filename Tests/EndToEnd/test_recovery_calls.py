@@ -10,6 +10,7 @@ import subprocess
 import pytest
 
 from apus import BIN, background, wait_for
+from faults import settle
 from services import lay, lines, supervisor, wait_down, wait_up
 from statuses import STATES
 from stepping import Stepper
@@ -56,6 +57,7 @@ def each_call(pid, stimulus, is_done, check, part=0, of=PARTS):
     for count in itertools.count(part, of):
         found = False
         for before in (True, False):
+            settle(pid)
             stepper = Stepper(pid)
             context = stimulus()
             number = stepper.fault_at(count, before, lambda: is_done(context))

@@ -41,13 +41,17 @@ def wait_over(pid, faults=0):
     return wait_for(over, "the next image") if faults else over()
 
 
-def trap(pid, number=signal.SIGSEGV):
-    """Has a supervisor meet a fault, and waits until the next image of it has gone on. A signal that came before the last
-    fault is overcome would be ignored."""
+def settle(pid):
+    """Waits until a supervisor has got over its last fault: before that, it would ignore a signal."""
     def settled():
         met, overcome = table(pid)
         return met == overcome
     wait_for(settled, "the end of the last fault")
+
+
+def trap(pid, number=signal.SIGSEGV):
+    """Has a supervisor meet a fault, and waits until the next image of it has gone on."""
+    settle(pid)
     before = table(pid)[0]
     os.kill(pid, number)
     wait_over(pid, before + 1)
