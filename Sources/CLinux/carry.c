@@ -26,8 +26,9 @@ static struct {
     unsigned ending; /* the command of reboot(2) by which a machine ends with this process */
     volatile sig_atomic_t depth;
     int is_early; /* what came over the last exec is not all close-on-exec again */
-    /* Frames of a fault, and of what comes during its handling. One may take 11 KiB, sigaltstack(2). */
-    char stack[32768] __attribute__((aligned(16)));
+    /* Frames of a fault, of another one during its handling, and of what others send meanwhile. One may take 11 KiB,
+       sigaltstack(2). */
+    char stack[49152] __attribute__((aligned(16)));
 } carry;
 
 int32_t *cl_table_started(struct cl_table *table) { return &table->started; }
@@ -190,7 +191,11 @@ static uint64_t instruction(const void *context)
  */
 static int is_too_much(const siginfo_t *information)
 {
-    return information->si_code <= 0 && (carry.depth > 0 || carry.table->overcome != carry.table->traps);
+    int is_sent = information->si_code <= 0;
+    /* Of kill(2) and tgkill(2), rt_sigqueueinfo(2): nobody else can say that he is this process. */
+    int is_mine = (information->si_code == SI_USER || information->si_code == SI_TKILL) &&
+                  information->si_pid == carry.process;
+    return is_sent && !is_mine && (carry.depth > 0 || carry.table->overcome != carry.table->traps);
 }
 
 static void note(int signal, const siginfo_t *information, const void *context)
@@ -224,8 +229,7 @@ static void handle(int signal, siginfo_t *information, void *context)
         return;
     int depth = carry.depth++;
     /* Whatever led to it may have spoilt what is needed here: a second fault must not be the end of process 1. */
-    if (information->si_code > 0)
-        cl_unblock_faults();
+    cl_unblock_faults();
     if (depth == 0)
         note(signal, information, context);
     /* A fault while it is being noted is no reason not to try. */

@@ -110,6 +110,7 @@ class TestTime:
         lay(service, "trap 'echo TERM >> out' TERM; echo up >> out; while :; do sleep 0.1; done")
         with supervise(service):
             wait_for(lambda: lines(service / "out"), "the start")
+            wait_up(service)
             svc("-d", service)
             wait_for(lambda: details(service).state == "stopping", "stopping")
             time.sleep(1)

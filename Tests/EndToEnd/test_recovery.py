@@ -8,7 +8,7 @@ import signal
 import pytest
 
 from apus import run, wait_for
-from faults import FAULTS, init, trap
+from faults import FAULTS, init, table, trap
 from services import (children, descriptor_count, lay, lines, pid_of, supervisor, svc, svstat, wait_down, wait_up)
 
 @pytest.mark.parametrize("number", FAULTS, ids=[number.name for number in FAULTS])

@@ -184,7 +184,7 @@ class TestLimit:
     def test_one_that_is_no_number_is_said_and_ignored(self, empty, value):
         result = run(INIT, "-s", empty, "--", "true", env=environment(INIT_STOP_TIMEOUT=value))
         assert result.returncode == 0
-        assert result.stderr.startswith(b"init: warning: INIT_STOP_TIMEOUT is " + value.encode())
+        assert result.stderr.startswith(b"init: warning: ignoring INIT_STOP_TIMEOUT=" + value.encode() + b": ")
         assert result.stderr.count(b"\n") == 1
 
     def test_one_with_a_line_end_forges_no_line(self, empty):
