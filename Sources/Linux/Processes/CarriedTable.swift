@@ -72,8 +72,11 @@ public final class CarriedTable {
         environment = CarriedTable.environment(number, Int32(second))
         cl_table_take_name(head)
         carried = findCarried()
+        // A fault within a fault leaves marks of earlier ones, whose numbers this image may have given to others since.
         // The next fault must find them so again.
-        carried.removeAll { cl_fcntl($0, F_SETFD, FD_CLOEXEC) < 0 }
+        carried.removeAll {
+            cl_fcntl($0, F_GETFD, 0) != 0 || cl_fcntl($0, F_SETFD, FD_CLOEXEC) < 0
+        }
         for number in [number, Int32(second)] {
             _ = try Kernel.call("fcntl") { cl_fcntl(number, F_SETFD, FD_CLOEXEC) }
         }
