@@ -130,11 +130,16 @@ final class OpenService {
     /// After a start, whatever came of it.
     func forgetPredecessor() { predecessor = nil }
 
+    /// Whether the status file that an earlier supervisor left tells of the process that runs. Whoever comes next must
+    /// find it so at any time.
+    private var isTakenOver = false
+
     /// What an earlier supervisor left, if it is still there; it is told once.
     func takePredecessor() -> Predecessor? {
         defer { predecessor = nil }
         do throws(SystemError) {
             guard let predecessor, predecessor.isThere(in: try identity()) else { return nil }
+            isTakenOver = true
             return predecessor
         } catch { return nil }
     }
@@ -250,7 +255,7 @@ final class OpenService {
             return announce(messages)
         }
         do throws(Failure) {
-            if isAnnounced {
+            if isAnnounced || isTakenOver {
                 try directory.write(status, name: name)
             } else {
                 try directory.writeFirst(status, name: name)

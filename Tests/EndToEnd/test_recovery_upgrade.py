@@ -125,7 +125,7 @@ def test_another_table_is_followed_by_taking_over(scene):
     said(process, b"the new binary cannot read the state of this one: it takes over running services by their status files")
     wait_for(lambda: os.readlink(f"/proc/{process.pid}/exe") == str(other), "the other binary")
     wait_for(lambda: run("svok", path).returncode == 0 and run("svok", path / "log").returncode == 0)
-    assert (pid_of(path), pid_of(path / "log")) == pids
+    wait_for(lambda: (pid_of(path), pid_of(path / "log")) == pids, "the processes that there were")
     trap(process.pid)
     assert (pid_of(path), pid_of(path / "log")) == pids
     svc("-t", path)

@@ -41,6 +41,7 @@ def test_500_services_and_their_memory(scan):
         one = private_memory(process.pid)
         lay_many(scan, 500)
         wait_for(lambda: len(children(process.pid)) == 500, "500 services", 30)
+        wait_idle(process.pid)
         many = private_memory(process.pid)
         assert messages(process) == []
         # A fifth of it is the journal for the next image.
