@@ -45,6 +45,7 @@ def said(process, words):
         text += process.stderr.read() or b""
         return words in text
     wait_for(found, words.decode())
+    return text
 
 
 def test_another_binary_goes_on(scene):
@@ -122,8 +123,10 @@ def test_another_table_is_followed_by_taking_over(scene):
     shutil.copy((BIN / "apus").resolve(), other)
     replace(binary, OTHER % other)
     assert run("svscanctl", "-u", path.parent).returncode == 0
-    said(process, b"the new binary cannot read the state of this one: it takes over running services by their status files")
-    wait_for(lambda: os.readlink(f"/proc/{process.pid}/exe") == str(other), "the other binary")
+    # From then on nothing of the image before answers svok, and another fault is met by this one.
+    text = said(process, b"lost the state in another binary")
+    assert b"the new binary cannot read the state of this one: it takes over running services by their status files" in text
+    assert os.readlink(f"/proc/{process.pid}/exe") == str(other)
     wait_for(lambda: run("svok", path).returncode == 0 and run("svok", path / "log").returncode == 0)
     wait_for(lambda: (pid_of(path), pid_of(path / "log")) == pids, "the processes that there were")
     trap(process.pid)

@@ -52,6 +52,14 @@ def test_500_services_and_their_memory(scan):
         assert time.monotonic() - start < 10
 
 
+def least_memory(pid):
+    """What it has between two turns of the journal: the least of what is seen in two seconds."""
+    def sample():
+        time.sleep(0.05)
+        return private_memory(pid)
+    return min(sample() for _ in range(40))
+
+
 def test_restarts_cost_no_memory(scan):
     """A hundred services that die at once, a hundred starts a second."""
     paths = lay_many(scan, 100, "echo >> starts")
@@ -59,10 +67,10 @@ def test_restarts_cost_no_memory(scan):
         def starts():
             return sum(len(lines(path / "starts")) for path in paths)
         wait_for(lambda: starts() > 400, "400 starts", 30)
-        before = private_memory(process.pid)
+        before = least_memory(process.pid)
         wait_for(lambda: starts() > 2400, "2400 starts", 60)
         # A few pages more or less are what the allocator does; 16 bytes a start would be eight.
-        assert private_memory(process.pid) <= before + 20
+        assert least_memory(process.pid) <= before + 20
 
 
 def test_coming_and_going_costs_no_memory_and_no_descriptor(scan, tmp_path):
