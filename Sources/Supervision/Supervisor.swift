@@ -400,7 +400,8 @@ public final class Supervisor {
             switch command {
             case .rescan: take(.rescanAsked, from: origin)
             case .stop: take(.stopAsked(.exit, signal: .terminate), from: origin)
-            case .upgrade: beginUpgrade()
+            case .upgrade: beginUpgrade(to: nil)
+            case .upgradeToNamed: beginUpgradeToNamed()
             }
         }
     }
