@@ -19,8 +19,8 @@ extension Supervisor {
     /// Asks the binary at `path`, or the one that has this one's name by now.
     func beginUpgrade(to path: ByteString?) {
         if let upgrade {
-            if let path { messages.warning("unable to try \(path): \(upgrade.path) is being tried") }
-            return
+            guard let path else { return }
+            return messages.warning("unable to try \(path): \(upgrade.path) is being tried")
         }
         guard carryover != nil else {
             return messages.warning(
