@@ -13,23 +13,22 @@ func svc(_ call: Call) throws(Failure) -> Outcome {
         + [
             OptionName(word: "wait", .wait, mayTakeValue: true),
             OptionName(word: "dependents", .dependents),
-            OptionName("L", .logger),
         ]
+        + Order.Turn.allCases.map { OptionName(Unicode.Scalar($0.rawValue), .turn($0)) }
     var options = OptionReader(call.arguments, names, call.messages)
-    var commands: [Command] = []
+    var text = SvcText()
     var patience: WaitPatience?
     var takesDependents = false
-    var isForLoggers = false
     while let result = options.next() {
         switch result {
-        case .option(.command(let command), _):
-            if !commands.contains(command) { commands.append(command) }
+        case .option(.command(let command), _): text.add(command)
+        case .option(.turn(let turn), _): text.turn(turn)
         case .option(.wait, let value): patience = try WaitPatience(value)
         case .option(.dependents, _): takesDependents = true
-        case .option(.logger, _): isForLoggers = true
         case .wrong: return try usage()
         }
     }
+    let parts = text.parts
     let start: Descriptor
     do throws(SystemError) { start = try openFile(".", .read) } catch {
         throw error.explained("unable to open current directory")
@@ -39,13 +38,10 @@ func svc(_ call: Call) throws(Failure) -> Outcome {
     let services = call.arguments.dropFirst(options.operands).map {
         (name: $0, directory: scan.directory(of: $0))
     }
-    if isForLoggers {
-        guard patience == nil, !takesDependents else {
-            throw Failure("-L goes with commands alone", exitCode: 100)
-        }
-        return .exit(
-            try send(commands, to: services, start, states, nil, call.messages, loggers: true))
+    if parts.contains(where: { $0.isForLoggers }), patience != nil || takesDependents {
+        throw Failure("-L goes with commands alone", exitCode: 100)
     }
+    let commands = parts.filter { !$0.isForLoggers }.flatMap { $0.commands }
     let directories = services.map { $0.directory }
     if takesDependents {
         guard commands.contains(.down) else {
@@ -55,11 +51,12 @@ func svc(_ call: Call) throws(Failure) -> Outcome {
         for group in SvcDependents(of: directories, states: states).stopOrder where !group.isEmpty {
             let services = group.map { (name: $0, directory: $0) }
             let code = try send(
-                [.down], to: services, start, states, patience ?? forever, call.messages)
+                [SvcText.Part(.down)], to: services, start, states, patience ?? forever,
+                call.messages)
             if code != 0 { return .exit(code) }
         }
     }
-    let code = try send(commands, to: services, start, states, patience, call.messages)
+    let code = try send(parts, to: services, start, states, patience, call.messages)
     // All definitions are read for this, which nobody's stop waits for.
     if commands.contains(.down) && !takesDependents {
         SvcDependents(of: directories, states: states).report(call.messages)
@@ -69,12 +66,11 @@ func svc(_ call: Call) throws(Failure) -> Outcome {
 
 /// Sends commands to services, and with `patience` waits for their effect; returns the exit code.
 private func send(
-    _ commands: [Command], to services: [(name: ByteString, directory: ByteString)],
+    _ parts: [SvcText.Part], to services: [(name: ByteString, directory: ByteString)],
     _ start: borrowing Descriptor, _ states: StatePlaces, _ patience: WaitPatience?,
-    _ messages: Messages, loggers isForLoggers: Bool = false
+    _ messages: Messages
 ) throws(Failure) -> Int32 {
-    var sender = CommandSender(
-        commands: commands, isForLoggers: isForLoggers, states: states, messages: messages)
+    var sender = CommandSender(parts: parts, states: states, messages: messages)
     for (name, directory) in services {
         if patience != nil { sender.watch(name, in: directory) }
         sender.send(to: directory)
@@ -94,8 +90,8 @@ private enum SvcOption {
     case wait
     /// Take down first what needs the services.
     case dependents
-    /// Send it to their loggers, where these are files.
-    case logger
+    /// Whom the commands that follow are for.
+    case turn(Order.Turn)
 }
 
 /// Sends commands to one service after another, from its directory.
@@ -103,8 +99,7 @@ private struct CommandSender {
     /// How long a supervisor may leave its FIFO full, in milliseconds. One that works needs none of it.
     private static let patience: UInt64 = 5000
 
-    let commands: [Command]
-    let isForLoggers: Bool
+    let parts: [SvcText.Part]
     let states: StatePlaces
     let messages: Messages
     /// Whether one could not be reached.
@@ -112,11 +107,8 @@ private struct CommandSender {
     private var services: [WatchedService] = []
     private var expectations: [Expectation] = []
 
-    init(
-        commands: [Command], isForLoggers: Bool, states: StatePlaces, messages: Messages
-    ) {
-        self.commands = commands
-        self.isForLoggers = isForLoggers
+    init(parts: [SvcText.Part], states: StatePlaces, messages: Messages) {
+        self.parts = parts
         self.states = states
         self.messages = messages
     }
@@ -127,7 +119,8 @@ private struct CommandSender {
             let service = try WatchedService(name: name, path: directory, states: states)
             guard let record = try service.record() else { return }
             services.append(service)
-            expectations.append(Expectation(of: commands, before: record))
+            expectations.append(
+                Expectation(of: parts.flatMap { $0.commands }, before: record))
         } catch {
             if error.errno != .noReader && error.errno != .noEntry {
                 fail("unable to read the status of \(directory)", error.errno)
@@ -139,12 +132,13 @@ private struct CommandSender {
         do throws(SystemError) { try changeDirectory(directory) } catch {
             return fail("unable to chdir to \(directory)", error.errno)
         }
+        for part in parts { send(part, to: directory) }
+    }
+
+    private mutating func send(_ part: SvcText.Part, to directory: ByteString) {
         let control: Descriptor
         do throws(SystemError) {
-            let supervise = try SuperviseDirectory(of: .current, or: states)
-            control =
-                isForLoggers
-                ? try supervise.openLogger().openCommands() : try supervise.openCommands()
+            control = part.isForLoggers ? try openLogger() : try openService()
         } catch {
             if error.errno == .noReader {
                 return fail("unable to control \(directory): supervise not running")
@@ -157,7 +151,7 @@ private struct CommandSender {
             let wasIgnored = try setDisposition(.pipe, ignored: true)
             let deadline = Instant.now.advanced(milliseconds: CommandSender.patience)
             do throws(SystemError) {
-                try ServiceFiles.send(commands.map { $0.rawValue }, to: control, until: deadline)
+                try ServiceFiles.send(part.letters, to: control, until: deadline)
             } catch {
                 fail("error writing commands to \(directory)", error.errno)
             }
@@ -165,6 +159,19 @@ private struct CommandSender {
         } catch {
             fail("unable to set the disposition of SIGPIPE", error.errno)
         }
+    }
+
+    private func openService() throws(SystemError) -> Descriptor {
+        try SuperviseDirectory(of: .current, or: states).openCommands()
+    }
+
+    /// The logger is a service in a directory of its own, or a file.
+    private func openLogger() throws(SystemError) -> Descriptor {
+        if try status(of: "log").isDirectory {
+            let log = try openFile("log", .place)
+            return try SuperviseDirectory(of: Directory(log), or: states).openCommands()
+        }
+        return try SuperviseDirectory(of: .current, or: states).openLogger().openCommands()
     }
 
     private mutating func fail(_ text: ByteString, _ errno: Errno? = nil) {

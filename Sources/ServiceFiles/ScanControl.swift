@@ -10,6 +10,8 @@ public enum ScanCommand: UInt8, CaseIterable, Sendable {
     case stop = 0x74
     /// `u`: become the binary that has this one's name by now, and go on.
     case upgrade = 0x75
+    /// `U`: the same with the binary that `.svscan/binary` names.
+    case upgradeToNamed = 0x55
 }
 
 /// The directory `.svscan` of a scan directory, by which its supervisor and svscanctl meet: `lock` and `control`, made,
@@ -59,17 +61,49 @@ public struct ScanControl: ~Copyable {
 
     /// Becomes readable when commands have come.
     public var number: Int32 { control.number }
+}
 
-    /// Opens the FIFO of the supervisor of `scan`, as a client does. Throws ENXIO when there is none, also where there
-    /// never was one.
-    public static func openCommands(of scan: Directory, or states: StatePlaces) throws(SystemError)
-        -> Descriptor
-    {
+/// The other side: what svscanctl has to do with the supervisor of a scan directory.
+public struct ScanClient: ~Copyable {
+    private let directory: SuperviseDirectory
+    /// The FIFO that commands are written to.
+    public let control: Descriptor
+
+    /// Opens what the supervisor of `scan` reads from. Throws ENXIO when there is none, also where there never was one.
+    public init(of scan: Directory, or states: StatePlaces) throws(SystemError) {
         do throws(SystemError) {
-            return try SuperviseDirectory(of: scan, named: name, or: states).openCommands()
+            let directory = try SuperviseDirectory(of: scan, named: ScanControl.name, or: states)
+            control = try directory.openCommands()
+            self.directory = directory
         } catch {
             if error.errno == .noEntry { throw SystemError(error.call, .noReader) }
             throw error
         }
+    }
+
+    /// Writes down which binary the next `U` means, by its absolute path. Others must be able to read the file.
+    public borrowing func name(binary path: ByteString) throws(SystemError) {
+        try directory.replace(SuperviseDirectory.nameOfBinary, with: path)
+    }
+}
+
+extension SuperviseDirectory {
+    fileprivate static let nameOfBinary: ByteString = "binary"
+    /// What the kernel takes for a path: PATH_MAX without the byte that ends it.
+    private static let longestPath = 4095
+
+    /// Takes the path that a client wrote down, which therefore counts once. Throws `Errno.foreignFile` when it may be
+    /// another user's than root or this process's own, and EINVAL when it is no absolute path.
+    public borrowing func takeNameOfBinary() throws(SystemError) -> ByteString {
+        let name = SuperviseDirectory.nameOfBinary
+        let file = try openRegularFile(name, .read, in: Directory(place))
+        let status = try Linux.status(of: file.number)
+        try removeFile(name, in: Directory(place))
+        if !status.isOwn || status.links != 1 { throw SystemError("open", .foreignFile) }
+        let path = try contents(of: file.number, limit: SuperviseDirectory.longestPath)
+        guard path.first == UInt8(ascii: "/"), !path.contains(0) else {
+            throw SystemError("open", .invalid)
+        }
+        return ByteString(path)
     }
 }

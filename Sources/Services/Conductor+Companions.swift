@@ -7,6 +7,7 @@ extension Conductor {
         of id: ServiceID, because event: ServiceMachine.Event, at now: Moment
     ) -> [Action] {
         let definition = definition(of: id)
+        let reach = reach == .process && reachesGroup ? .group : reach
         guard definition.programs.contains(.control), services[id.index]?.machine.role == .run,
             event != .deadline, event != .troubled, stop == nil || signal != .kill
         else { return [.signal(pid: pid, signal, reach)] }

@@ -61,6 +61,19 @@ extension Conductor {
         return tell(id, .command(command), at: now) + letGo(of: id, at: now)
     }
 
+    /// Obeys with every signal widened from a process to its group.
+    mutating func obeyWithGroup(_ command: Command, _ id: ServiceID, at now: Moment) -> [Action] {
+        reachesGroup = true
+        defer { reachesGroup = false }
+        return obey(command, id, at: now)
+    }
+
+    /// The logger of a service, while it is supervised.
+    public func logger(of id: ServiceID) -> ServiceID? {
+        guard case .main(let pair) = services[id.index]?.standing else { return nil }
+        return pairs[pair.index]?.logger
+    }
+
     mutating func noteOpening(
         _ id: ServiceID, _ isDown: Bool, _ definition: ServiceDefinition?, at now: Moment
     ) -> [Action] {

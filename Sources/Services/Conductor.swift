@@ -78,6 +78,8 @@ public struct Conductor: Equatable, Sendable {
     var commandCode: Int32?
     /// When the main command is started though services are not up yet.
     var commandDue: UInt64?
+    /// Whether the command that is being obeyed is for process groups.
+    var reachesGroup = false
     /// Whether the end has been given out.
     var isOver = false
 
@@ -109,6 +111,7 @@ public struct Conductor: Equatable, Sendable {
         switch event {
         case .began: begin(at: now)
         case .commanded(let id, let command): obey(command, id, at: now)
+        case .groupCommanded(let id, let command): obeyWithGroup(command, id, at: now)
         case .died(let pid, let death): noteDeath(of: pid, death, at: now)
         case .noChildrenLeft: noteNoChildren()
         case .directoryChanged: lookSoon(at: now)

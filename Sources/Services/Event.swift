@@ -88,6 +88,8 @@ public enum Event: Equatable, Sendable {
     case began
     /// A control FIFO brought a command.
     case commanded(ServiceID, Command)
+    /// The same, with signals for the whole process group.
+    case groupCommanded(ServiceID, Command)
     /// A child ended and was reaped.
     case died(pid: Int32, Death)
     /// A wait found that there are no children.

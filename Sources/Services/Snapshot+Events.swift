@@ -8,6 +8,7 @@ extension Event {
         switch self {
         case .began: writer.write(UInt8(0))
         case .commanded(let id, let command): writer.write(1, id, command.rawValue)
+        case .groupCommanded(let id, let command): writer.write(9, id, command.rawValue)
         case .died(let pid, let death):
             writer.write(UInt8(2))
             writer.write(pid)
@@ -113,6 +114,7 @@ extension Event {
         case 6: self = .stopAsked(try reader.word(), signal: try reader.signal())
         case 7: self = .forwarded(try reader.signal())
         case 8: self = .timePassed
+        case 9: self = .groupCommanded(try reader.service(), try reader.word())
         case 20...29: self = try Event.outcomeOfScan(kind, from: &reader)
         case 30...49: self = try Event.outcomeOfService(kind, from: &reader)
         default: throw .damaged

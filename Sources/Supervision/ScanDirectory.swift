@@ -174,6 +174,13 @@ final class ScanDirectory {
         }
     }
 
+    /// Takes the path of the binary that svscanctl names.
+    func takeNameOfBinary() throws(SystemError) -> ByteString {
+        let place = try openFile(path, .place)
+        return try SuperviseDirectory(of: Directory(place), named: ScanControl.name, or: states)
+            .takeNameOfBinary()
+    }
+
     /// Watches the directory that has the path now, and the one that its name is in; whether that is possible.
     private func addWatch() -> Bool {
         switch watch {

@@ -8,20 +8,31 @@ import Services
 // Becoming another binary in place.
 
 extension Supervisor {
-    /// Asks the binary that has this one's name by now.
-    func beginUpgrade() {
-        if upgrade != nil { return }
+    /// Asks the binary that svscanctl named.
+    func beginUpgradeToNamed() {
+        guard let scan = performer.scan else { return }
+        do throws(SystemError) { beginUpgrade(to: try scan.takeNameOfBinary()) } catch {
+            messages.warning("unable to read \(scan.path)/\(ScanControl.name)/binary", error.errno)
+        }
+    }
+
+    /// Asks the binary at `path`, or the one that has this one's name by now.
+    func beginUpgrade(to path: ByteString?) {
+        if let upgrade {
+            guard let path else { return }
+            return messages.warning("unable to try \(path): \(upgrade.path) is being tried")
+        }
         guard carryover != nil else {
             return messages.warning(
                 "unable to become another binary: there is no place for the state")
         }
         do throws(SystemError) {
             try performer.starters.score?.restore()
-            let asked = try Upgrade(configuration.environment)
+            let asked = try Upgrade(to: path, configuration.environment)
             try loop.add(asked.number, token: Token.upgrade)
             upgrade = asked
         } catch {
-            messages.warning("unable to try the new binary", error.errno)
+            messages.warning("unable to try \(path ?? "the new binary")", error.errno)
         }
     }
 

@@ -400,7 +400,8 @@ public final class Supervisor {
             switch command {
             case .rescan: take(.rescanAsked, from: origin)
             case .stop: take(.stopAsked(.exit, signal: .terminate), from: origin)
-            case .upgrade: beginUpgrade()
+            case .upgrade: beginUpgrade(to: nil)
+            case .upgradeToNamed: beginUpgradeToNamed()
             }
         }
     }
@@ -493,11 +494,13 @@ public final class Supervisor {
         _ id: ServiceID, _ letters: CarriedTable.Letters, from first: Int = 0
     ) {
         guard let service = performer.service(id) else { return }
-        for (part, letter) in letters.bytes.enumerated()
-        where part >= first && performer.service(id) === service {
-            if let command = Command(rawValue: letter) {
-                take(.commanded(id, command), from: letters.origin(part))
-            }
+        for order in Order.all(in: letters.bytes)
+        where order.place >= first && performer.service(id) === service {
+            guard let id = order.isForLogger ? conductor.logger(of: id) : id else { continue }
+            let command = order.command
+            take(
+                order.isForGroup ? .groupCommanded(id, command) : .commanded(id, command),
+                from: letters.origin(order.place))
         }
     }
 

@@ -3,7 +3,7 @@ import Commands
 import Linux
 import Services
 
-/// Becoming another binary in place: the one that has this one's name by now. It is asked first whether it reads what
+/// Becoming another binary in place: the one that has this one's name by now, or one that was named. It is asked first whether it reads what
 /// this one leaves, by `apus --table-version`, without waiting for the answer.
 public final class Upgrade {
     /// What a binary answers that goes on where this one stops.
@@ -23,10 +23,19 @@ public final class Upgrade {
     /// When the answer is late.
     let deadline: Instant
 
-    /// Asks the binary.
-    init(_ environment: Environment) throws(SystemError) {
-        path = try Upgrade.path()
-        binary = try openFile(path, .path)
+    /// Asks the binary at `named`, or the one that has this one's name by now. One that was named must be root's or this
+    /// user's, and is not reached through a link of anybody else.
+    init(to named: ByteString?, _ environment: Environment) throws(SystemError) {
+        if let named {
+            path = named
+            binary = try openTrusted(named, .read)
+            let status = try status(of: binary.number)
+            if !status.isRegular { throw SystemError("open", .notRegular) }
+            if !status.isOwn { throw SystemError("open", .foreignFile) }
+        } else {
+            path = try Upgrade.path()
+            binary = try openFile(path, .path)
+        }
         let pipe = try Pipe()
         try setNonBlocking(pipe.reader.number, true)
         var setup = ChildSetup()

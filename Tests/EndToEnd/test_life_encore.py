@@ -8,7 +8,7 @@ import pytest
 
 from apus import BIN, environment, run, wait_for
 from details import details
-from services import lay, lines, messages, supervised, supervisor, svc, wait_down, wait_up, write
+from services import group_members, lay, lines, messages, supervised, supervisor, svc, wait_down, wait_up, write
 
 LOGGER = "#!/bin/sh\nexec cat >> seen\n"
 
@@ -53,8 +53,10 @@ class TestLogger:
         with svscan(scan):
             pid = logger_pid(service)
             first, second = status_lines(service)
-            assert re.fullmatch(rf"{service}: up \(pid \d+\) \d+ seconds", first)
-            assert re.fullmatch(rf"{service} log: up \(pid {pid}\) \d+ seconds", second)
+            assert re.fullmatch(rf"{service}: up \(pid \d+\) \d+ seconds, running", first)
+            assert re.fullmatch(rf"{service} log: up \(pid {pid}\) \d+ seconds, running", second)
+            assert run(BIN / "svstat", "-l", service).stdout.decode().splitlines() == [first]
+            assert run(BIN / "svstat", "-L", service).stdout.decode().splitlines() == [second]
 
     def test_a_restart_of_either_loses_nothing(self, scan):
         # The logger ends by itself again and again; it takes no more from the pipe than it writes.
@@ -155,3 +157,111 @@ class TestSUPERVISEDIR:
             assert run(BIN / "svwait", "up", service, env=variables).returncode == 0
         assert (place / str(service)[1:].replace("/", ":") / "status").exists()
         assert not (service / "supervise").exists()
+
+
+class TestLetters:
+    """What encore's svc writes into supervise/control, and ours takes as options."""
+
+    # A child that is in the group of its parent, and writes down what both get.
+    GROUP = """
+trap 'echo parent >> got' HUP
+(trap 'echo child >> got' HUP; echo up >> got; while :; do sleep 0.05; done) &
+while :; do wait; done
+"""
+
+    @pytest.fixture
+    def group(self, scan):
+        return lay(scan / "s", "exec pgrphack sh ./group", group=self.GROUP)
+
+    @pytest.mark.parametrize("options, letters, expected", [
+        ("-+h", "l+h", {"parent", "child"}), ("-h", "lh", {"parent"}), ("-+=h", "+=h", {"parent"}),
+        ("-+lh", "+lh", {"parent"})])
+    def test_a_signal_for_the_group(self, scan, group, options, letters, expected):
+        with svscan(scan):
+            wait_for(lambda: "up" in lines(group / "got"), "the child")
+            for send in (lambda: svc(options, group), lambda: (group / "supervise/control").write_text(letters)):
+                (group / "got").write_text("")
+                send()
+                wait_for(lambda: expected <= set(lines(group / "got")), "the signal")
+                # What was sent after it has come, so that nothing more is to come of the first.
+                svc("-+h", group)
+                wait_for(lambda: lines(group / "got").count("parent") >= 2, "the second signal")
+                wait_for(lambda: lines(group / "got").count("child") >= len(expected), "the second signal")
+                assert lines(group / "got").count("child") <= len(expected)
+
+    def test_down_for_the_group(self, scan, group):
+        with svscan(scan):
+            wait_for(lambda: "up" in lines(group / "got"), "the child")
+            pid = wait_up(group)
+            svc("-+d", group)
+            wait_for(lambda: not group_members(pid), "the end of the group")
+            wait_down(group)
+
+    @pytest.mark.parametrize("is_file", [True, False])
+    def test_letters_for_the_logger(self, scan, is_file):
+        service = lay_with_log(scan / "s") if is_file else lay(scan / "s", log="exec cat >> seen")
+
+        def logger():
+            return logger_pid(service) if is_file else wait_up(service / "log")
+        with svscan(scan):
+            before, pid = wait_up(service), logger()
+            for send in (lambda: svc("-Lt", service),
+                         lambda: (service / "supervise/control").write_text("lLt")):
+                send()
+                wait_for(lambda: logger() != pid, "another logger")
+                pid = logger()
+                assert wait_up(service) == before
+            # Each gets what follows its letter.
+            svc("-tLk", service)
+            after = wait_up(service, before)
+            wait_for(lambda: logger() != pid, "another logger")
+            pid = logger()
+            (service / "supervise/control").write_text("Ltlt")
+            wait_up(service, after)
+            wait_for(lambda: logger() != pid, "another logger")
+
+    def test_without_a_logger(self, scan):
+        service = lay(scan / "s")
+        with svscan(scan) as process:
+            pid = wait_up(service)
+            (service / "supervise/control").write_text("Ldxk")
+            result = run("svc", "-Lt", service)
+            assert result.stderr == b"svc: warning: unable to control %b: file does not exist\n" % bytes(service)
+            svc("-c", service)
+            assert wait_up(service) == pid and not messages(process)
+            assert run("svstat", "-L", service).stdout == b"%b: no log service\n" % (bytes(service) + b" log")
+
+
+class TestWords:
+    """svstat's words in a directory that has a file of encore's."""
+
+    def words(self, service):
+        return run("svstat", "-l", service).stdout.decode().partition(" seconds")[2].strip()
+
+    def test_of_a_service(self, scan):
+        service = lay(scan / "s", "exec sleep 1000", start="#!/bin/sh\nwhile ! test -e go; do sleep 0.01; done\n",
+                      stop="#!/bin/sh\nwhile ! test -e gone; do sleep 0.01; done\n")
+        with svscan(scan):
+            wait_for(lambda: self.words(service) == ", starting", "start")
+            (service / "go").touch()
+            wait_for(lambda: self.words(service) == ", running", "run")
+            svc("-o", service)
+            wait_for(lambda: self.words(service) == ", once, running", "its only run")
+            svc("-u", service)
+            svc("-d", service)
+            wait_for(lambda: self.words(service) == ", want down, stopping", "stop")
+            (service / "gone").touch()
+            wait_for(lambda: self.words(service) == ", normally up, stopped", "the end")
+
+    def test_of_one_that_fails_and_one_without_run(self, scan):
+        failed = lay(scan / "a", start="#!/bin/sh\nexit 1\n")
+        started = lay(scan / "b", None, start="#!/bin/sh\nexit 0\n")
+        with svscan(scan):
+            wait_for(lambda: self.words(failed).endswith(", failed"), "failure")
+            wait_for(lambda: self.words(started).endswith(", started"), "a start without a run")
+
+    def test_of_none_elsewhere(self, scan):
+        service = lay(scan / "s")
+        with svscan(scan):
+            wait_up(service)
+            assert self.words(service) == ""

@@ -28,8 +28,8 @@ struct ScanControlTests {
     }
 
     private func send(_ letters: String, in scan: Directory) throws {
-        let control = try ScanControl.openCommands(of: scan, or: nowhere)
-        try ServiceFiles.send(Array(letters.utf8), to: control, until: .now)
+        let client = try ScanClient(of: scan, or: nowhere)
+        try ServiceFiles.send(Array(letters.utf8), to: client.control, until: .now)
     }
 
     @Test("Commands arrive in their order, whatever is between them")
@@ -87,7 +87,7 @@ struct ScanControlTests {
         try withDirectory { scan, _ in
             #expect(throws: SystemError.self) { try send("h", in: scan) }
             do throws(SystemError) {
-                _ = try ScanControl.openCommands(of: scan, or: nowhere)
+                _ = try ScanClient(of: scan, or: nowhere)
                 Issue.record("there is somebody")
             } catch { #expect(error.errno == .noReader) }
         }

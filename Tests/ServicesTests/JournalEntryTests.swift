@@ -49,6 +49,7 @@ struct JournalEntryTests {
             .accompanied(ServiceID(11), .absent), .accompanied(ServiceID(11), .congested),
             .displaced(ServiceID(12)), .loggerAppeared(ServiceID(13)),
         ] + Command.allCases.map { .commanded(ServiceID(14), $0) }
+        + Command.allCases.map { .groupCommanded(ServiceID(16), $0) }
         + Ending.allCases.map { .stopAsked($0, signal: .interrupt) }
         + ([
             .reloading, .stopping, .pinged, .troubled, .watchdogPeriod(7), .extended(8),

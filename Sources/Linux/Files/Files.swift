@@ -121,6 +121,11 @@ public struct FileStatus: Equatable, Sendable {
         now.seconds * 1_000_000_000 + Int64(now.nanoseconds) - changed > 50_000_000
     }
 
+    /// Whether nobody but root and this process's effective user could have written it.
+    public var isOwn: Bool {
+        (user == 0 || user == CurrentProcess.effectiveUser) && mode & 0o022 == 0
+    }
+
     /// Whether it is a socket.
     public var isSocket: Bool { mode & UInt32(S_IFMT) == UInt32(S_IFSOCK) }
 

@@ -94,6 +94,8 @@ public struct Errno: Equatable, Sendable {
     public static let notRegular = Errno(4098)
     /// A symbolic link where none is followed.
     public static let symbolicLink = Errno(4099)
+    /// A file that is believed only if nobody but root and this process's user could have written it.
+    public static let foreignFile = Errno(4100)
 
     /// Whether it tells of too little of something, which may pass.
     public var isShortage: Bool {
@@ -112,7 +114,8 @@ public struct Errno: Equatable, Sendable {
     private static let texts: InlineArray<_, (code: Int32, text: StaticString)> = [
         (0, "no error"), (EINTR, "interrupted system call"), (ENOMEM, "out of memory"),
         (4096, "link made by another user"), (4097, "not a FIFO"),
-        (4098, "not a regular file"), (4099, "is a symbolic link"), (ENOENT, "file does not exist"),
+        (4098, "not a regular file"), (4099, "is a symbolic link"),
+        (4100, "another user could have written it"), (ENOENT, "file does not exist"),
         (ETXTBSY, "text busy"), (EIO, "input/output error"),
         (EEXIST, "file already exists"), (ETIMEDOUT, "timed out"),
         (EINPROGRESS, "operation in progress"), (EAGAIN, "temporary failure"),
