@@ -69,7 +69,7 @@ extension StatePlaces {
 extension Errno {
     /// Whether it tells that `supervise` cannot be in its directory, though nothing is wrong with that: the file system
     /// is read-only, or cannot hold FIFOs, or the directory is another user's.
-    var sendsStateElsewhere: Bool {
+    public var sendsStateElsewhere: Bool {
         [.readOnly, .accessDenied, .notPermitted, .noSystemCall, .notSupported].contains(self)
     }
 }

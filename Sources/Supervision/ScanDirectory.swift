@@ -131,6 +131,9 @@ final class ScanDirectory {
         } catch {
             if error.errno == .again {
                 messages.warning("another svscan or init supervises \(path), too")
+            } else if !error.errno.sendsStateElsewhere {
+                messages.warning(
+                    "unable to prepare \(path)/\(ScanControl.name) for svscanctl", error.errno)
             }
         }
     }

@@ -6,6 +6,7 @@ import pathlib
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 
 import pytest
@@ -417,3 +418,154 @@ def test_a_mount_over_a_service(tmp_path):
         process.send_signal(signal.SIGHUP)
         wait_up(other)
         assert is_gone(pid)
+
+
+class TestPlaces:
+    """The same directories somewhere else: nothing is restarted, and nothing is lost at the end."""
+
+    @pytest.fixture
+    def path(self, scan):
+        return lay(scan / "a", "while :; do echo line; sleep 0.05; done", log="exec cat >> out")
+
+    def pids(self, path):
+        return wait_up(path), wait_run(path / "log")
+
+    def check_end(self, process, *services):
+        process.terminate()
+        assert process.wait(20) == 0
+        assert all(is_gone(pid) for pids in services for pid in pids)
+
+    def grows(self, path):
+        before = len(lines(path / "log/out"))
+        wait_for(lambda: len(lines(path / "log/out")) > before + 2, "more lines")
+
+    @pytest.mark.parametrize("notice", [True, False])
+    def test_renamed_within_the_scan_directory(self, scan, path, notice):
+        with supervisor(SVSCAN, scan) as process:
+            pids = self.pids(path)
+            path.rename(scan / "b")
+            if notice:
+                process.send_signal(signal.SIGHUP)
+            wait_up(lay(scan / "c"))
+            assert self.pids(scan / "b") == pids and len(children(process.pid)) == 3
+            self.grows(scan / "b")
+            # What it is called by now reaches it, and so do messages.
+            svc("-t", scan / "b", scan / "b/log")
+            pids = wait_up(scan / "b", pids[0]), wait_up(scan / "b/log", pids[1])
+            self.grows(scan / "b")
+            assert messages(process) == []
+            self.check_end(process, pids)
+
+    def test_another_one_takes_the_old_name(self, scan, path):
+        with supervisor(SVSCAN, scan) as process:
+            first = self.pids(path)
+            path.rename(scan / "b")
+            lay(path, "while :; do echo other; sleep 0.05; done", log="exec cat >> out")
+            second = self.pids(path)
+            assert self.pids(scan / "b") == first and len(children(process.pid)) == 4
+            self.grows(path), self.grows(scan / "b")
+            assert set(lines(path / "log/out")) == {"other"} and set(lines(scan / "b/log/out")) == {"line"}
+            self.check_end(process, first, second)
+
+    def test_moved_out_and_back(self, scan, tmp_path, path):
+        with supervisor(SVSCAN, scan) as process:
+            pids = self.pids(path)
+            path.rename(tmp_path / "aside")
+            wait_up(lay(scan / "c"))
+            assert self.pids(tmp_path / "aside") == pids
+            self.grows(tmp_path / "aside")
+            svc("-t", tmp_path / "aside")
+            pids = wait_up(tmp_path / "aside", pids[0]), pids[1]
+            (tmp_path / "aside").rename(path)
+            wait_up(lay(scan / "d"))
+            assert self.pids(path) == pids and len(children(process.pid)) == 4
+            self.grows(path)
+            self.check_end(process, pids)
+
+    def test_moved_out_for_good(self, scan, tmp_path, path):
+        with supervisor(SVSCAN, scan) as process:
+            pids = self.pids(path)
+            path.rename(tmp_path / "aside")
+            wait_up(lay(scan / "c"))
+            self.check_end(process, pids)
+
+    @pytest.mark.skipif(not os.path.isdir("/dev/shm") or os.geteuid() != 0, reason="needs another file system")
+    def test_moved_to_another_file_system_behind_a_link(self, scan, tmp_path, path):
+        """What mv makes of it is a copy: another directory, which takes the place of the first."""
+        with tempfile.TemporaryDirectory(dir="/dev/shm") as place, supervisor(SVSCAN, scan) as process:
+            first = self.pids(path)
+            other = pathlib.Path(place) / "a"
+            assert run("mv", path, other).returncode == 0
+            path.symlink_to(other)
+            wait_for(lambda: supervised(path) and supervised(path / "log"), "the copy")
+            second = wait_up(path), wait_run(path / "log")
+            wait_for(lambda: all(is_gone(pid) for pid in first), "the end of the first")
+            wait_for(lambda: sorted(children(process.pid)) == sorted(second), "one pair")
+            self.grows(other)
+            self.check_end(process, second)
+
+    @pytest.mark.parametrize("program", ["svscan", "init"])
+    def test_the_scan_directory_is_renamed(self, scan, tmp_path, path, program):
+        command = [SVSCAN, scan] if program == "svscan" else [BIN / "init", "-s", scan]
+        with supervisor(*command) as process:
+            pids = self.pids(path)
+            scan.rename(tmp_path / "elsewhere")
+            moved = tmp_path / "elsewhere/a"
+            told_of(process)
+            assert self.pids(moved) == pids
+            self.grows(moved)
+            svc("-t", moved)
+            pids = wait_up(moved, pids[0]), pids[1]
+            (tmp_path / "elsewhere").rename(scan)
+            wait_up(lay(scan / "c"))
+            assert self.pids(path) == pids and len(children(process.pid)) == 3
+            self.check_end(process, pids)
+
+    def test_the_scan_directory_is_renamed_for_good(self, scan, tmp_path, path):
+        with supervisor(SVSCAN, scan) as process:
+            pids = self.pids(path)
+            scan.rename(tmp_path / "elsewhere")
+            told_of(process)
+            assert run("svscanctl", tmp_path / "elsewhere").returncode == 0
+            assert run("svscanctl", "-t", tmp_path / "elsewhere").returncode == 0
+            assert process.wait(20) == 0
+            assert all(is_gone(pid) for pid in pids)
+
+    @pytest.mark.parametrize("svc_on", ["log", "service"])
+    def test_the_logger_is_moved_away(self, scan, tmp_path, path, svc_on):
+        """It goes on with what it is, as its service does; no line is lost, and both end."""
+        with supervisor(SVSCAN, scan) as process:
+            pids = self.pids(path)
+            (path / "log").rename(tmp_path / "log")
+            process.send_signal(signal.SIGHUP)
+            wait_up(lay(scan / "c"))
+            assert wait_run(tmp_path / "log") == pids[1] and wait_up(path) == pids[0]
+            before = len(lines(tmp_path / "log/out"))
+            wait_for(lambda: len(lines(tmp_path / "log/out")) > before + 2, "more lines")
+            moved = tmp_path / "log" if svc_on == "log" else path
+            svc("-t", moved)
+            wait_up(moved, pids[1] if svc_on == "log" else pids[0])
+            before = len(lines(tmp_path / "log/out"))
+            wait_for(lambda: len(lines(tmp_path / "log/out")) > before + 2, "more lines")
+            pids = wait_up(path), wait_up(tmp_path / "log")
+            assert len(children(process.pid)) == 3
+            self.check_end(process, pids)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="makes mounts")
+def test_a_mount_over_the_scan_directory(tmp_path):
+    """It is another scan directory: what only the first had goes on, and ends at the end."""
+    scan, other = tmp_path / "service", tmp_path / "other"
+    scan.mkdir(), other.mkdir()
+    first, second = lay(scan / "a"), lay(other / "b")
+    with background("unshare", "--mount", SVSCAN, scan, stderr=subprocess.DEVNULL) as process:
+        pid = wait_up(first)
+        result = run("nsenter", "--mount", f"--target={process.pid}", "mount", "--bind", other, scan)
+        if result.returncode:
+            pytest.skip("no mounts here")
+        process.send_signal(signal.SIGHUP)
+        new = wait_up(second)
+        assert not is_gone(pid)
+        process.terminate()
+        assert process.wait(20) == 0
+        assert is_gone(pid) and is_gone(new)
