@@ -85,7 +85,7 @@ extension ServiceExtras {
     {
         guard let definition = launch.definition else { return }
         prepareGroup(definition, name)
-        setup.controlGroup = group?.entranceNumber ?? -1
+        setup.controlGroup = group?.prepareEntrance() ?? -1
         if launch.role == .run, !held.numbers.isEmpty {
             while setup.descriptors.count < HeldDescriptors.first { setup.descriptors.append(-1) }
             setup.descriptors += held.numbers

@@ -5,8 +5,8 @@ import Linux
 /// session does, and what descends from its process.
 final class ServiceGroup {
     private let group: ControlGroup
-    /// Where a process writes itself to enter it.
-    private let entrance: Descriptor
+    /// Where a process writes itself to enter it, or a group in it.
+    private var entrance: Descriptor
     private var kills: Int?
 
     /// Makes the group of the service with that name below this process's own.
@@ -22,8 +22,21 @@ final class ServiceGroup {
         do throws(SystemError) { try group.remove() } catch {}
     }
 
-    /// The number of the file that a new process enters by.
-    var entranceNumber: Int32 { entrance.number }
+    /// The number of the file that the next process enters by. An earlier one may have made groups with limits in this
+    /// one, which takes no processes of its own then: the next has a new group in it.
+    func prepareEntrance() -> Int32 {
+        do throws(SystemError) {
+            if try group.hasControllersBelow() {
+                // Those of earlier ones, as far as they have ended.
+                group.removeIdleGroups("")
+                let inner = try group.makeGroup("start-\(Instant.now.nanoseconds)")
+                entrance = try openFile("\(inner.path)/cgroup.procs", .write)
+            }
+        } catch {
+            // The process itself learns whether it may enter, and others by it.
+        }
+        return entrance.number
+    }
 
     private var outOfMemoryKills: Int? {
         do throws(SystemError) { return try group.outOfMemoryKills() } catch { return nil }

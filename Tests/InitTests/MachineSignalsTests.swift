@@ -46,4 +46,17 @@ struct MachineSignalsTests {
         #expect(Machine.Ending(.reboot, powerOffBy: "halt") == .reboot)
         #expect(Machine.Ending(.kexec, powerOffBy: "halt") == .kexec)
     }
+
+    @Test("A kernel that was loaded is the next one, and does not keep the power on")
+    func loadedKernel() {
+        for ending in [Ending.halt, .powerOff, .reboot, .kexec, .exit] {
+            for substitute in [nil, "reboot"] as [ByteString?] {
+                let plain = Machine.Ending(ending, powerOffBy: substitute)
+                let expected = ending == .reboot ? .kexec : plain
+                #expect(
+                    Machine.Ending(ending, powerOffBy: substitute, isKernelLoaded: true) == expected
+                )
+            }
+        }
+    }
 }

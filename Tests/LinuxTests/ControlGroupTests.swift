@@ -97,6 +97,38 @@ struct ControlGroupTests {
         try parent.remove()
     }
 
+    @Test(
+        "A group that was made in another tells so by its name",
+        arguments: [
+            ("/m/service-web-1", "/m"), ("/m/service-a/service-limits-7", "/m/service-a"),
+            ("/m", nil),
+            ("/m/system.slice", nil), ("/service-a", nil), ("service-a", nil), ("/m/service", nil),
+        ] as [(ByteString, ByteString?)])
+    func maker(path: ByteString, expected: ByteString?) {
+        #expect(ControlGroup(path).maker == expected.map { ControlGroup($0) })
+    }
+
+    @Test("A controller that a group lacks is enabled in the one above first, if that made it")
+    func controllersFromAbove() throws {
+        let top: ByteString =
+            "/tmp/apus-groups-\(CurrentProcess.id)-\(UInt32.random(in: 0 ... .max))"
+        try makeDirectory(top, permissions: 0o755)
+        let above = ControlGroup(top)
+        let group = try above.makeGroup("web")
+        // A group without the file is one without the controller.
+        _ = try openFile("\(top)/cgroup.subtree_control", .createNew)
+        #expect(throws: SystemError.self) { try group.enable("pids") }
+        #expect(
+            try contents(of: "\(top)/cgroup.subtree_control", limit: 100) == Array("+pids".utf8))
+        #expect(try above.hasControllersBelow())
+        #expect(throws: SystemError.self) { try group.hasControllersBelow() }
+        try removeFile("\(top)/cgroup.subtree_control")
+        #expect(throws: SystemError("write", .noEntry, subject: group.path)) {
+            try group.enable("pids")
+        }
+        try above.remove()
+    }
+
     // MARK: - Real ones
 
     /// Whether groups can be made here. Containers mostly show them read-only.

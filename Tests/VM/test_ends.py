@@ -106,15 +106,40 @@ def test_a_process_that_cannot_be_killed(tmp_path):
         assert vm.debugfs("cat /root/now") == b"now\n"
 
 
-def test_another_kernel(tmp_path):
+# The parent of a vfork(2) waits for its child in the state D, and takes no signal but KILL.
+WAITING = """#!/usr/bin/perl
+$SIG{TERM} = "IGNORE";
+exit if syscall(58);
+sleep 1000 while 1;
+"""
+
+
+def test_a_service_that_waits_for_its_vfork(tmp_path):
+    """It ends by its second signal, and what it waited for after it."""
+    with machine(tmp_path, "apus.stop-timeout=4", change=written(tmp_path, {"/service/waiting/run": WAITING})) as vm:
+        vm.wait_login()
+        assert vm.ssh_last("""
+            until pid=$(svstat /service/waiting | sed -n 's/.*(pid \\([0-9]*\\)).*/\\1/p') && test -n "$pid" &&
+                grep -qs '^State:.D' /proc/$pid/status; do sleep 0.1; done
+            cat /proc/$pid/task/$pid/children | wc -w; echo now > /root/now; poweroff
+        """) == "1\n"
+        began = time.monotonic()
+        vm.wait_exit()
+        assert time.monotonic() - began < 4 + 10
+        vm.assert_clean()
+        assert vm.debugfs("cat /root/now") == b"now\n"
+
+
+@pytest.mark.parametrize("command", ["reboot", "kill -40 1"])
+def test_another_kernel(tmp_path, command):
     """kexec(8)'s kernel starts after an orderly stop, without the firmware."""
     load = """perl -e 'open(K, "<", "/root/vmlinuz") or die;
         $c = "console=ttyS0 panic=-1 quiet no_timer_check net.ifnames=0 root=/dev/nvme0n1 rootfstype=ext4 "
             . "hostname=second ip=10.0.2.15::10.0.2.2:255.255.255.0::eth0:off";
-        syscall(320, fileno(K), -1, length($c) + 1, $c, 4) and die "kexec_file_load: $!"' && kill -40 1"""
+        syscall(320, fileno(K), -1, length($c) + 1, $c, 4) and die "kexec_file_load: $!"' && """
     with machine(tmp_path, change=[f"write {IMAGE / 'vmlinuz'} /root/vmlinuz"], restarts=True) as vm:
         vm.wait_login()
-        vm.ssh_last(load)
+        vm.ssh_last(load + command)
         vm.wait_text("second login: ")
         assert vm.ssh_last("hostname; last -x | grep -c shutdown; poweroff") == "second\n1\n"
         vm.wait_exit()
@@ -154,7 +179,7 @@ def test_a_file_system_that_hangs(tmp_path):
         assert vm.ssh_last("""
             mkdir /mnt/data; mount /dev/vda /mnt/data; fsfreeze -f /mnt/data
             setsid perl /root/hanging /dev/vdb /mnt/fuse /mnt/data/file < /dev/null > /run/said 2>&1 & pid=$!
-            until grep -qs '^State:.D' /proc/$pid/status || ! test -d /proc/$pid; do sleep 0.1; done
+            until test -s /run/said && grep -qs '^State:.D' /proc/$pid/status || ! test -d /proc/$pid; do sleep 0.1; done
             cat /run/said; echo now > /root/now; poweroff
         """) == "mounted\n"
         began = time.monotonic()

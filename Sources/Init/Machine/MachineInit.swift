@@ -40,9 +40,15 @@ public struct MachineInit {
         }
         let ending = life(commandLine, environment, isAfterFault: isAfterFault)
         Takedown(
-            Machine.Ending(ending, powerOffBy: substitute), messages,
+            Machine.Ending(ending, powerOffBy: substitute, isKernelLoaded: isKernelLoaded),
+            messages,
             StepTimes(isWanted: commandLine.has("apus.trace"), messages)
         ).perform()
+    }
+
+    /// Whether kexec(8) has loaded a kernel.
+    private var isKernelLoaded: Bool {
+        SmallFiles.read("/sys/kernel/kexec_loaded", messages)?.first == UInt8(ascii: "1")
     }
 
     private func prepareForFault(_ ending: Machine.Ending, onlyToEnd: Bool) {

@@ -181,11 +181,12 @@ struct Takedown {
 }
 
 extension Machine.Ending {
-    /// What an ending of the services means for the machine. To exit is nothing that a machine can do.
-    init(_ ending: Ending, powerOffBy substitute: ByteString?) {
+    /// What an ending of the services means for the machine. To exit is nothing that a machine can do. Whoever has loaded
+    /// a kernel wants that one next, as after systemd's and sysvinit's reboot.
+    init(_ ending: Ending, powerOffBy substitute: ByteString?, isKernelLoaded: Bool = false) {
         switch ending {
         case .halt: self = .halt
-        case .reboot: self = .reboot
+        case .reboot: self = isKernelLoaded ? .kexec : .reboot
         case .kexec: self = .kexec
         case .powerOff, .exit:
             // Some monitors end with a machine that restarts, and know no other end.

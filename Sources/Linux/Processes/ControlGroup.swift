@@ -67,7 +67,16 @@ public struct ControlGroup: Equatable, Sendable {
         for group in groups().reversed() { try removeDirectory(group.path) }
     }
 
-    /// Removes those groups in it whose names begin as `makeGroup` begins them for `prefix`, and in which no process is.
+    /// The group in which `makeGroup` made this one, as its name tells; nil for one that others made.
+    var maker: ControlGroup? {
+        guard let slash = path.bytes.lastIndex(of: UInt8(ascii: "/")), slash > 0,
+            ByteString(path.bytes[(slash + 1)...]).hasPrefix(ControlGroup.fileName(for: ""))
+        else { return nil }
+        return ControlGroup(ByteString(path.bytes[..<slash]))
+    }
+
+    /// Removes those groups in it whose names begin as `makeGroup` begins them for `prefix`, with the groups in them, where
+    /// there is no process.
     public func removeIdleGroups(_ prefix: ByteString) {
         let start = ControlGroup.fileName(for: prefix)
         var names: [ByteString] = []
@@ -77,8 +86,13 @@ public struct ControlGroup: Equatable, Sendable {
             }
         } catch {}
         for name in names.prefix(ControlGroup.mostGroups) {
-            // One in use stays.
-            do throws(SystemError) { try removeDirectory("\(path)/\(name)") } catch {}
+            let group = ControlGroup("\(path)/\(name)")
+            do throws(SystemError) { try removeDirectory(group.path) } catch {
+                // One in use stays.
+                do throws(SystemError) {
+                    if try !group.isPopulated() { try group.remove() }
+                } catch {}
+            }
         }
     }
 
@@ -113,10 +127,23 @@ public struct ControlGroup: Equatable, Sendable {
         try write("\(pid)", to: "cgroup.procs")
     }
 
-    /// Makes a controller, such as `memory`, available to the groups in this one. Throws EBUSY while this one has
-    /// processes itself.
+    /// Makes a controller, such as `memory`, available to the groups in this one; where that takes it, to this one as
+    /// well, if `makeGroup` made it. Throws EBUSY while this one has processes itself, and ENOENT without the controller.
     public func enable(_ controller: ByteString) throws(SystemError) {
-        try write("+\(controller)", to: "cgroup.subtree_control")
+        do throws(SystemError) { try write("+\(controller)", to: "cgroup.subtree_control") } catch {
+            guard error.errno == .noEntry, let maker else { throw error }
+            // What keeps it from the group above is of no interest here.
+            do throws(SystemError) { try maker.enable(controller) } catch {
+                throw SystemError("write", .noEntry, subject: path)
+            }
+            try write("+\(controller)", to: "cgroup.subtree_control")
+        }
+    }
+
+    /// Whether controllers are available to the groups in it, so that the kernel lets no process enter it itself, unless
+    /// it is the first of all groups.
+    public func hasControllersBelow() throws(SystemError) -> Bool {
+        try !contents(of: "\(path)/cgroup.subtree_control", limit: 4096).isEmpty
     }
 
     /// Writes a limit to one of its files.
