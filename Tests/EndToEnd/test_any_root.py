@@ -267,6 +267,22 @@ class TestWhatAnEngineTakesAway:
         with root(scan, read_only=True, setup=setup) as found:
             check_tools(found)
 
+    @pytest.mark.parametrize("error", ["ENOSYS", "EPERM"])
+    @pytest.mark.parametrize("call", [
+        "close_range", "execveat", "fstatfs", "getpgid", "getrandom", "inotify_init1", "memfd_create", "prctl",
+        "prlimit64", "unshare"])
+    def test_a_system_call(self, scan, call, error):
+        """As an old kernel, an old engine or a strict filter does."""
+        policy = scan.parent / "policy"
+        policy.write_text(f"@denylist\n{call}: return {error}\n")
+        with root(scan, BIN / "seccomp", policy, BIN / "init", "-s", "/mnt", "-t", "4") as found:
+            pid = found.wait_up("web")
+            os.kill(found.first, signal.SIGSEGV)
+            assert found.wait_up("web") == pid
+            assert all(re.match("init: warning: (went on|recovered|unable to (watch|prepare))", line)
+                       for line in found.messages()), found.messages()
+            check_tools(found)
+
     def test_proc(self, scan):
         with root(scan, read_only=True, setup="umount /proc") as found:
             # nsenter wants one of its own.
