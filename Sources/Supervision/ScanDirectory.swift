@@ -110,10 +110,11 @@ final class ScanDirectory {
             }
             known = seen
             arrivals = []
+            let mayHide = isShared(directory)
             return Listing(
                 directory: FileID(identity), entries: list,
                 cost: Instant.ofProcessor.nanoseconds - start.nanoseconds,
-                isWatched: isWatched && !isShared(directory))
+                isWatched: isWatched && !mayHide)
         } catch {
             throw error.explained("unable to read directory")
         }
