@@ -35,22 +35,8 @@ extension Launch {
         {
             return Invocation(program, arguments: words, environment: environment)
         }
-        let path = file
+        let path: ByteString = "./\(role.file(definition))"
         return Invocation(path, arguments: [path] + arguments(name), environment: environment)
-    }
-
-    /// Its file in the service directory.
-    private var file: ByteString {
-        switch role {
-        case .run:
-            definition?.kind == .oneshot && definition?.programs.contains(.up) == true
-                ? "./up" : "./run"
-        case .prepare: "./start"
-        case .announce: "./control/u"
-        case .finish: "./finish"
-        case .stop: "./stop"
-        case .undo: "./down"
-        }
     }
 
     private func arguments(_ name: ByteString) -> [ByteString] {
