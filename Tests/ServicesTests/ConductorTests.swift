@@ -82,7 +82,7 @@ import Testing
             script.take(.died(pid: pid, Death(status: 0)), at: UInt64(turn + 1) * 2000)
             script.take(.started(ServiceID(0), pid: pid + 1))
             let death = Death(status: 111 << 8, startError: 13)
-            remarks += script.take(.died(pid: pid + 1, death), at: UInt64(turn + 1) * 2000 + 1).remarks
+            remarks += script.take(.died(pid: pid + 1, death)).remarks
             script.take(.started(ServiceID(0), pid: pid + 2))
         }
         #expect(remarks == ["unable to start a/finish"])

@@ -5,7 +5,7 @@ import Testing
 
 @Suite("Where state is that has no place in its directory")
 struct StatePlacesTests {
-    @Test("What is chosen comes alone; else /run, the session's, the user's own in /tmp and /dev/shm")
+    @Test("What is chosen comes alone; else /run, the session's, the user's own in two places")
     func candidates() {
         func candidates(_ chosen: ByteString?, _ session: ByteString?, _ user: UInt32)
             -> [ByteString]
