@@ -286,9 +286,9 @@ class TestWhatAnEngineTakesAway:
         "prlimit64", "unshare"])
     def test_a_system_call(self, scan, call, error):
         """As an old kernel, an old engine or a strict filter does."""
-        policy = scan.parent / "policy"
-        policy.write_text(f"@denylist\n{call}: return {error}\n")
-        with root(scan, BIN / "seccomp", policy, BIN / "init", "-s", "/mnt", "-t", "4") as found:
+        (scan.parent / "said").mkdir()
+        (scan.parent / "said/policy").write_text(f"@denylist\n{call}: return {error}\n")
+        with root(scan, BIN / "seccomp", "/said/policy", BIN / "init", "-s", "/mnt", "-t", "4") as found:
             pid = found.wait_up("web")
             os.kill(found.first, signal.SIGSEGV)
             assert found.wait_up("web") == pid
