@@ -88,9 +88,10 @@ extension StatePlaces {
     }
 
     /// Which of these findings, the service directory's own first, is the one to go by: a supervisor, if there is one
-    /// anywhere; else the service directory's own, unless that tells less than another.
+    /// anywhere; else the service directory's own, unless that tells less than another, which may be one that is not for
+    /// everybody to look into.
     public static func choice(among findings: [Finding]) -> Int {
-        for wanted in [Finding.supervised, .unsupervised] {
+        for wanted in [Finding.supervised, .unsupervised, .unknown] {
             if let index = findings.firstIndex(of: wanted) { return index }
         }
         return 0

@@ -142,6 +142,14 @@ class TestWhereStateGoes:
             assert found.messages() == []
             check_tools(found)
 
+    def test_a_stranger_is_told_that_it_is_not_for_everybody(self, scan):
+        with root(scan, read_only=True) as found:
+            found.wait_up("web")
+            for words, code in [("svstat /mnt/web", 0), ("svok /mnt/web", 111), ("svc -d /mnt/web", 0)]:
+                result = found.run(BIN / words.split()[0], *words.split()[1:], user=STRANGER)
+                assert (result.returncode, "denied" in result.stdout + result.stderr) == (code, True), result
+            found.wait_up("web")
+
     def test_a_foreign_directory_s_is_in_tmp(self, scan):
         with root(scan, user=USER) as found:
             found.wait_up("web", user=USER)

@@ -80,7 +80,7 @@ struct StatePlacesTests {
     }
 
     @Test(
-        "A supervisor counts first, then files, then the service directory's own; of all findings")
+        "A supervisor counts first, then files, then what cannot be told, then the directory's own")
     func choice() {
         let all: [StatePlaces.Finding] = [.supervised, .unsupervised, .absent, .unknown]
         for first in all {
@@ -90,7 +90,8 @@ struct StatePlacesTests {
                     let chosen = StatePlaces.choice(among: findings)
                     let expected =
                         findings.firstIndex(of: .supervised)
-                        ?? findings.firstIndex(of: .unsupervised) ?? 0
+                        ?? findings.firstIndex(of: .unsupervised)
+                        ?? findings.firstIndex(of: .unknown) ?? 0
                     #expect(chosen == expected)
                     // Which may be made of choices between two.
                     let pair = StatePlaces.choice(among: [first, second])
