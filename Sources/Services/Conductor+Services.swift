@@ -181,10 +181,16 @@ extension Conductor {
         -> [Action]
     {
         guard let service = services[id.index] else { return [] }
-        services[id.index]?.startError = errno
-        if errno == 0 || errno == service.startError { return [] }
+        let role = service.machine.role
+        let error = role == .run ? errno : -errno
+        // That one can be started tells nothing of the other.
+        let isOfOther = service.startError != 0 && (service.startError > 0) != (role == .run)
+        if errno == 0 && isOfOther { return [] }
+        services[id.index]?.startError = error
+        if errno == 0 || error == service.startError { return [] }
         if isRefusal { return [.say(.refused(service.name, errno: errno))] }
-        return [.say(.notStarted(id, service, errno: errno))]
+        let file = role.file(definitions[id])
+        return [.say(.notStarted(id, service, file, errno: errno))]
     }
 
     mutating func noteDeath(of pid: Int32, _ death: Death, at now: Moment) -> [Action] {

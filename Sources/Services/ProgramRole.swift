@@ -1,3 +1,5 @@
+import Bytes
+
 /// Which of a service's programs a process is.
 public enum ProgramRole: Equatable, Sendable {
     /// `run`, or the `up` of a one-shot.
@@ -12,6 +14,20 @@ public enum ProgramRole: Equatable, Sendable {
     case stop
     /// The `down` of a one-shot.
     case undo
+
+    /// Its file, seen from the directory of a service of that definition.
+    public func file(_ definition: ServiceDefinition?) -> ByteString {
+        switch self {
+        case .run:
+            definition?.kind == .oneshot && definition?.programs.contains(.up) == true
+                ? "up" : "run"
+        case .prepare: "start"
+        case .announce: "control/u"
+        case .finish: "finish"
+        case .stop: "stop"
+        case .undo: "down"
+        }
+    }
 
     /// Whether it only follows what was there before: it is started whatever is wanted by now.
     var isHelper: Bool {

@@ -12,11 +12,13 @@ extension Remark {
     }
 
     /// In the words of the original supervise, whose child it was that could not go on.
-    static func notStarted(_ id: ServiceID, _ service: Service, errno: Int32) -> Remark {
+    static func notStarted(
+        _ id: ServiceID, _ service: Service, _ file: ByteString, errno: Int32
+    ) -> Remark {
         let (severity, text): (Severity, ByteString) =
             switch service.standing {
-            case .single: (.fatal, "unable to start \(service.name)/run")
-            case .main, .logger: (.warning, "unable to start \(service.name)/run")
+            case .single: (.fatal, "unable to start \(service.name)/\(file)")
+            case .main, .logger: (.warning, "unable to start \(service.name)/\(file)")
             case .command: (.fatal, "unable to run \(service.name)")
             }
         return Remark(severity, text, errno: errno, program: id)
@@ -64,7 +66,10 @@ extension Remark {
             guard count & (count - min(count, 1)) == 0 else { return nil }
             let times: ByteString = count < 2 ? "" : ", \(count) times in a row"
             var then: ByteString = "not starting it again"
-            if let next { then = "starting it again in \(seconds(next)) seconds" }
+            if let next {
+                let delay: ByteString = next < 50_000_000 ? "" : " in \(seconds(next)) seconds"
+                then = "starting it again\(delay)"
+            }
             return Remark(
                 .warning,
                 "\(name) \(end(death)) after \(seconds(lived)) seconds\(times), \(then)")

@@ -31,7 +31,7 @@ struct Service: Equatable {
     var isShownBlocked = false
     /// Whether somebody has connected, for one that is started by that.
     var connection = Connection.unasked
-    /// Why the last start failed, as errno; 0 when it did not.
+    /// Why the last start failed, as errno, negative for that of a program beside `run`; 0 when none did.
     var startError: Int32 = 0
 
     init(name: ByteString, standing: Standing, at now: Moment) {

@@ -5,7 +5,9 @@ import Bytes
 /// here, from the same facts:
 ///
 ///     $SVSTATE, if that is set, else
-///     /run/apus, $XDG_RUNTIME_DIR/apus, /tmp/apus-UID: the first that can be made, and is safe
+///     /run/apus, $XDG_RUNTIME_DIR/apus, /tmp/apus-UID, /dev/shm/apus-UID: the first that can be made, and is safe
+///
+/// The last one can be written to where an engine makes all else read-only.
 ///
 /// There `DEVICE-INODE` stands for the service directory, as `stat -Lc %d-%i DIRECTORY` prints it: a name that needs
 /// no /proc, is the same by every path, and survives that the directory is renamed.
@@ -41,8 +43,12 @@ public struct StatePlaces: Equatable, Sendable {
         if let runtimeDirectory, runtimeDirectory.hasPrefix("/") {
             candidates.append("\(runtimeDirectory)/apus")
         }
-        candidates.append("/tmp/apus-\(user)")
-        if let processOne, processOne != user { candidates.append("/tmp/apus-\(processOne)") }
+        for parent in ["/tmp", "/dev/shm"] as [ByteString] {
+            candidates.append("\(parent)/apus-\(user)")
+            if let processOne, processOne != user {
+                candidates.append("\(parent)/apus-\(processOne)")
+            }
+        }
         self.candidates = candidates
     }
 
@@ -82,9 +88,10 @@ extension StatePlaces {
     }
 
     /// Which of these findings, the service directory's own first, is the one to go by: a supervisor, if there is one
-    /// anywhere; else the service directory's own, unless that tells less than another.
+    /// anywhere; else the service directory's own, unless that tells less than another, which may be one that is not for
+    /// everybody to look into.
     public static func choice(among findings: [Finding]) -> Int {
-        for wanted in [Finding.supervised, .unsupervised] {
+        for wanted in [Finding.supervised, .unsupervised, .unknown] {
             if let index = findings.firstIndex(of: wanted) { return index }
         }
         return 0

@@ -35,23 +35,11 @@ extension Launch {
         {
             return Invocation(program, arguments: words, environment: environment)
         }
-        let path = file
         return Invocation(path, arguments: [path] + arguments(name), environment: environment)
     }
 
-    /// Its file in the service directory.
-    private var file: ByteString {
-        switch role {
-        case .run:
-            definition?.kind == .oneshot && definition?.programs.contains(.up) == true
-                ? "./up" : "./run"
-        case .prepare: "./start"
-        case .announce: "./control/u"
-        case .finish: "./finish"
-        case .stop: "./stop"
-        case .undo: "./down"
-        }
-    }
+    /// Its file, seen from the service directory.
+    private var path: ByteString { "./\(role.file(definition))" }
 
     private func arguments(_ name: ByteString) -> [ByteString] {
         let isS6 = definition?.dialect == .s6
@@ -67,7 +55,7 @@ extension Launch {
 
     /// The words of a file that is a command line and no program, as s6-rc's `up` and `down` are; nil for a program.
     private func commandLine(in directory: Directory) throws(SystemError) -> [ByteString]? {
-        let name = ByteString(file.bytes.dropFirst(2))
+        let name = role.file(definition)
         do throws(SystemError) {
             try checkExecutable(name, in: directory)
             return nil
@@ -76,7 +64,7 @@ extension Launch {
         }
         let words = CommandLine.words(try contents(of: name, limit: 1 << 16, in: directory))
         // Blocks are execline's; without them there is nothing that an exec of the words would not do.
-        if words.contains("{") { return [CommandLine.interpreter, "-P", file] }
+        if words.contains("{") { return [CommandLine.interpreter, "-P", path] }
         return words.isEmpty ? ["true"] : words
     }
 }

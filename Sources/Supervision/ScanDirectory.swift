@@ -110,14 +110,19 @@ final class ScanDirectory {
             }
             known = seen
             arrivals = []
-            let isShared = try Linux.isShared(directory)
+            let mayHide = isShared(directory)
             return Listing(
                 directory: FileID(identity), entries: list,
                 cost: Instant.ofProcessor.nanoseconds - start.nanoseconds,
-                isWatched: isWatched && !isShared)
+                isWatched: isWatched && !mayHide)
         } catch {
             throw error.explained("unable to read directory")
         }
+    }
+
+    /// Whether its changes may come unnoticed; so they may where that cannot be told.
+    private func isShared(_ directory: borrowing Descriptor) -> Bool {
+        do throws(SystemError) { return try Linux.isShared(directory) } catch { return true }
     }
 
     /// Makes what svscanctl writes to, once for each directory. Where that is not possible, signals still do.

@@ -146,7 +146,7 @@ public final class Supervisor {
         // Where SIGCHLD is ignored, the kernel reaps children itself and tells nobody.
         try setDisposition(.child, ignored: false)
         signals = try SignalDescriptor(taken)
-        let limit = try CurrentProcess.raiseDescriptorLimit()
+        let limit = Supervisor.raisedDescriptorLimit()
         loop = try EventLoop()
         try loop.add(signals.descriptor.number, token: Token.signals)
         resumption = try Resumption()
@@ -164,6 +164,14 @@ public final class Supervisor {
         parts.hasScanDirectory = configuration.scanDirectory != nil
         parts.command = configuration.command?.program
         conductor = Conductor(parts)
+    }
+
+    /// What the limit on descriptors was before it was raised; what most systems give, where a filter of system calls
+    /// denies both the look and the change.
+    private static func raisedDescriptorLimit() -> (soft: UInt64, hard: UInt64) {
+        do throws(SystemError) { return try CurrentProcess.raiseDescriptorLimit() } catch {
+            return (1024, 1024)
+        }
     }
 
     /// Supervises until there is nothing more to do. Throws when waiting is not possible any more; everything that was

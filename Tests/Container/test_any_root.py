@@ -50,10 +50,14 @@ class TestEngine:
         return start(program=INIT, volumes=[(services, "/service:ro")], options=options, **more)
 
     def test_nothing_that_can_be_written_to(self, start, engine, services):
-        container = self.start(start, engine, services, "--read-only-tmpfs=false", read_only=True, user="1000:1000")
+        container = self.start(start, engine, services, "--read-only-tmpfs=false", "--ipc=none", read_only=True,
+                               user="1000:1000")
         wait_for(lambda: [name for name, _ in container.processes().values()].count("sleep") == 1, "the service")
         assert container.output().count("without supervise/control and supervise/status") == 1
         assert container.stop()[0] == 0
+
+    def test_nothing_but_what_is_for_shared_memory(self, start, engine, services):
+        check(self.start(start, engine, services, "--read-only-tmpfs=false", read_only=True, user="1000:1000", only=[]))
 
     def test_no_right_to_execute_what_is_in_run_and_tmp(self, start, engine, services):
         check(self.start(start, engine, services, "--tmpfs=/run:noexec", "--tmpfs=/tmp:noexec", read_only=True))

@@ -65,6 +65,7 @@ def root(scan, *command, setup="", read_only=False, user=(), run_mode="755", var
         mkdir -p /said; mount --bind {said} /said
         mount -t tmpfs -o mode={run_mode} run /run
         mount -t tmpfs -o mode=1777 tmp /tmp
+        mount -t tmpfs -o mode=1777 shm /dev/shm
         {setup}
         cd /
         exec env {" ".join(variables)} {" ".join(user)} "$@" {redirection or "2> /said/stderr"}"""
@@ -141,6 +142,14 @@ class TestWhereStateGoes:
             assert found.messages() == []
             check_tools(found)
 
+    def test_a_stranger_is_told_that_it_is_not_for_everybody(self, scan):
+        with root(scan, read_only=True) as found:
+            found.wait_up("web")
+            for words, code in [("svstat /mnt/web", 0), ("svok /mnt/web", 111), ("svc -d /mnt/web", 0)]:
+                result = found.run(BIN / words.split()[0], *words.split()[1:], user=STRANGER)
+                assert (result.returncode, "denied" in result.stdout + result.stderr) == (code, True), result
+            found.wait_up("web")
+
     def test_a_foreign_directory_s_is_in_tmp(self, scan):
         with root(scan, user=USER) as found:
             found.wait_up("web", user=USER)
@@ -164,6 +173,16 @@ class TestWhereStateGoes:
             found.wait_up("web", user=USER, XDG_RUNTIME_DIR="/run/session")
             assert found.path(f"/run/session/apus/{found.state}/supervise/ok").is_fifo()
             check_tools(found, user=USER, XDG_RUNTIME_DIR="/run/session")
+
+    def test_the_last_place_is_that_for_shared_memory(self, scan):
+        """Which engines leave when they make all else read-only."""
+        setup = "mount -o remount,ro /run; mount -o remount,ro /tmp"
+        with root(scan, user=USER, setup=setup) as found:
+            found.wait_up("web", user=USER)
+            assert found.path(f"/dev/shm/apus-1234/{found.state}/supervise/ok").is_fifo()
+            found.wait_up("web")
+            assert found.messages() == []
+            check_tools(found, user=USER)
 
     def test_the_place_may_be_chosen(self, scan):
         variables = ["SVSTATE=/run/mine"]
@@ -198,13 +217,13 @@ class TestWhereStateGoes:
 
     def test_with_no_place_at_all_services_run_and_it_is_said_once(self, scan):
         lay(scan / "other", "exec sleep 1000")
-        setup = "mount -o remount,ro /run; mount -o remount,ro /tmp"
+        setup = "mount -o remount,ro /run; mount -o remount,ro /tmp; mount -o remount,ro /dev/shm"
         with root(scan, read_only=True, setup=setup) as found:
             wait_for(lambda: len(children(found.first)) == 3, "all services")
             said = found.messages()
             assert len(said) == 1 and re.fullmatch(
                 r"init: warning: running \S+ and others without supervise/control and supervise/status: unable to "
-                r"write to its directory, /run/apus, /tmp/apus-0", said[0]), said
+                r"write to its directory, /run/apus, /tmp/apus-0, /dev/shm/apus-0", said[0]), said
             assert found.tool("svok", "/mnt/web").returncode == 100
             assert stop(found) == 0
 
@@ -221,17 +240,19 @@ class TestWhoIsBelieved:
         "touch /tmp/apus-1234",
         "mkfifo /tmp/apus-1234",
     ])
-    def test_a_supervisor_uses_nothing_of_a_stranger_s(self, scan, trap):
-        setup = " ".join([*STRANGER, "sh", "-c", f"'{trap}'"])
-        with root(scan, user=USER, setup=setup) as found:
+    @pytest.mark.parametrize("place", ["/tmp", "/dev/shm"])
+    def test_a_supervisor_uses_nothing_of_a_stranger_s(self, scan, trap, place):
+        setup = " ".join([*STRANGER, "sh", "-c", f"'{trap.replace('/tmp', place)}'"])
+        other = {"/tmp": "/dev/shm", "/dev/shm": "/tmp"}[place]
+        with root(scan, user=USER, setup=f"{setup}; mount -o remount,ro {other}") as found:
             wait_for(lambda: len(children(found.first)) == 2, "service and logger")
             assert len(found.messages()) == 1
-            assert not list(found.path("/tmp").glob("apus-1234/[0-9]*"))
-            assert not found.path("/tmp/nowhere").exists()
+            assert not list(found.path(place).glob("apus-1234/[0-9]*"))
+            assert not found.path(f"{place}/nowhere").exists()
             assert stop(found) == 0
 
     def test_its_own_that_others_may_write_to_is_not_used(self, scan):
-        setup = "mkdir -m 777 /tmp/apus-1234; chown 1234 /tmp/apus-1234"
+        setup = "mkdir -m 777 /tmp/apus-1234; chown 1234 /tmp/apus-1234; mount -o remount,ro /dev/shm"
         with root(scan, user=USER, setup=setup) as found:
             wait_for(lambda: len(children(found.first)) == 2, "service and logger")
             assert len(found.messages()) == 1
@@ -265,6 +286,22 @@ class TestWhatAnEngineTakesAway:
     def test_the_right_to_execute_in_run_and_tmp(self, scan):
         setup = "mount -o remount,noexec /run; mount -o remount,noexec /tmp"
         with root(scan, read_only=True, setup=setup) as found:
+            check_tools(found)
+
+    @pytest.mark.parametrize("error", ["ENOSYS", "EPERM"])
+    @pytest.mark.parametrize("call", [
+        "close_range", "execveat", "fstatfs", "getpgid", "getrandom", "inotify_init1", "memfd_create", "prctl",
+        "prlimit64", "unshare"])
+    def test_a_system_call(self, scan, call, error):
+        """As an old kernel, an old engine or a strict filter does."""
+        (scan.parent / "said").mkdir()
+        (scan.parent / "said/policy").write_text(f"@denylist\n{call}: return {error}\n")
+        with root(scan, BIN / "seccomp", "/said/policy", BIN / "init", "-s", "/mnt", "-t", "4") as found:
+            pid = found.wait_up("web")
+            os.kill(found.first, signal.SIGSEGV)
+            assert found.wait_up("web") == pid
+            assert all(re.match("init: warning: (went on|recovered|unable to (watch|prepare))", line)
+                       for line in found.messages()), found.messages()
             check_tools(found)
 
     def test_proc(self, scan):

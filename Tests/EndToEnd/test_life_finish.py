@@ -73,6 +73,14 @@ class TestArguments:
 
 
 class TestFinish:
+    def test_one_that_cannot_be_executed_is_named_once(self, service):
+        lay(service, "echo run >> out; exit 1")
+        (service / "finish").write_text("#!/bin/sh\n")
+        with supervise(service) as process:
+            wait_for(lambda: out(service).count("run") >= 4, "some starts")
+            said = [line for line in messages(process) if "unable to start" in line]
+            assert [line.partition(": warning: ")[2] for line in said] == ["unable to start s/finish: access denied"], said
+
     def test_it_is_killed_at_its_limit(self, service):
         lay(service, "echo run >> out", finish="#!/bin/sh\necho $$ >> out; exec sleep 1000\n",
             settings="finish-timeout 300ms\n")

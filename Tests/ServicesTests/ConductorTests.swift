@@ -62,8 +62,30 @@ import Testing
         }
         let line = "unable to start a/run"
         let ended =
-            "a ended with exit code 111 after 1.0 seconds, 4 times in a row, starting it again in 0.0 seconds"
+            "a ended with exit code 111 after 1.0 seconds, 4 times in a row, starting it again"
         #expect(remarks == [[line], [], [line], [ended], [line]])
+    }
+
+    @Test("A finish that cannot be executed is named, and reported once while run can be")
+    func finishErrors() {
+        var definition = ServiceDefinition()
+        definition.programs = [.run, .finish]
+        var script = Script()
+        script.take(.began)
+        script.list([("a", 1)])
+        script.take(.examined(PairID(0), log: nil))
+        script.take(.opened(ServiceID(0), isDown: false, definition))
+        script.take(.started(ServiceID(0), pid: 100))
+        var remarks: [String] = []
+        for turn in 0..<3 {
+            let pid = Int32(100 + 2 * turn)
+            script.take(.died(pid: pid, Death(status: 0)), at: UInt64(turn + 1) * 2000)
+            script.take(.started(ServiceID(0), pid: pid + 1))
+            let death = Death(status: 111 << 8, startError: 13)
+            remarks += script.take(.died(pid: pid + 1, death)).remarks
+            script.take(.started(ServiceID(0), pid: pid + 2))
+        }
+        #expect(remarks == ["unable to start a/finish"])
     }
 
     @Test("A death that is nobody's changes nothing")

@@ -5,21 +5,23 @@ import Testing
 
 @Suite("Where state is that has no place in its directory")
 struct StatePlacesTests {
-    @Test("What is chosen comes alone; else /run, the session's, the user's own in /tmp")
+    @Test("What is chosen comes alone; else /run, the session's, the user's own in two places")
     func candidates() {
         func candidates(_ chosen: ByteString?, _ session: ByteString?, _ user: UInt32)
             -> [ByteString]
         {
             StatePlaces(chosen: chosen, runtimeDirectory: session, user: user).candidates
         }
-        #expect(candidates(nil, nil, 0) == ["/run/apus", "/tmp/apus-0"])
+        #expect(candidates(nil, nil, 0) == ["/run/apus", "/tmp/apus-0", "/dev/shm/apus-0"])
         #expect(
-            candidates(nil, "/run/user/7", 7) == ["/run/apus", "/run/user/7/apus", "/tmp/apus-7"])
+            candidates(nil, "/run/user/7", 7) == [
+                "/run/apus", "/run/user/7/apus", "/tmp/apus-7", "/dev/shm/apus-7",
+            ])
         #expect(candidates("/data", "/run/user/7", 7) == ["/data"])
         for meaningless in ["", "data", "./data"] as [ByteString] {
             #expect(
                 candidates(meaningless, meaningless, 4_294_967_295) == [
-                    "/run/apus", "/tmp/apus-4294967295",
+                    "/run/apus", "/tmp/apus-4294967295", "/dev/shm/apus-4294967295",
                 ])
         }
     }
@@ -27,10 +29,14 @@ struct StatePlacesTests {
     @Test("A client of another user's also looks where the user of process 1 has it")
     func processOne() {
         let client = StatePlaces(chosen: nil, runtimeDirectory: nil, user: 0, processOne: 1000)
-        #expect(client.candidates == ["/run/apus", "/tmp/apus-0", "/tmp/apus-1000"])
+        #expect(
+            client.candidates == [
+                "/run/apus", "/tmp/apus-0", "/tmp/apus-1000", "/dev/shm/apus-0",
+                "/dev/shm/apus-1000",
+            ])
         #expect(client.owners == [0, 1000])
         let same = StatePlaces(chosen: nil, runtimeDirectory: nil, user: 1000, processOne: 1000)
-        #expect(same.candidates == ["/run/apus", "/tmp/apus-1000"])
+        #expect(same.candidates == ["/run/apus", "/tmp/apus-1000", "/dev/shm/apus-1000"])
         #expect(same.owners == [1000, 0])
         let supervisor = StatePlaces(chosen: nil, runtimeDirectory: nil, user: 0)
         #expect(supervisor.owners == [0])
@@ -74,7 +80,7 @@ struct StatePlacesTests {
     }
 
     @Test(
-        "A supervisor counts first, then files, then the service directory's own; of all findings")
+        "A supervisor counts first, then files, then what cannot be told, then the directory's own")
     func choice() {
         let all: [StatePlaces.Finding] = [.supervised, .unsupervised, .absent, .unknown]
         for first in all {
@@ -84,7 +90,8 @@ struct StatePlacesTests {
                     let chosen = StatePlaces.choice(among: findings)
                     let expected =
                         findings.firstIndex(of: .supervised)
-                        ?? findings.firstIndex(of: .unsupervised) ?? 0
+                        ?? findings.firstIndex(of: .unsupervised)
+                        ?? findings.firstIndex(of: .unknown) ?? 0
                     #expect(chosen == expected)
                     // Which may be made of choices between two.
                     let pair = StatePlaces.choice(among: [first, second])

@@ -51,6 +51,10 @@ extension ControlGroup {
     /// fields, a hyphen, type. proc_pid_mountinfo(5).
     static func cgroupMounts(in content: [UInt8]) -> [Mount] {
         content.split(separator: UInt8(ascii: "\n")).compactMap { line in
+            // Most are something else, and to take each apart would be much of what it costs to start.
+            guard line.indices.contains(where: { line[$0...].begins(with: " cgroup2 ") }) else {
+                return nil
+            }
             let fields = line.split(separator: UInt8(ascii: " "))
             guard fields.count > 6,
                 let hyphen = fields[6...].firstIndex(where: { $0.isSpelled("-") }),
