@@ -86,7 +86,7 @@ class TestLogger:
         with svscan(scan):
             wait_for(lambda: len(status_lines(service)) == 2, "both")
             assert [re.sub(r"\d+ seconds", "0 seconds", line) for line in status_lines(service)] == [
-                f"{service}: down 0 seconds", f"{service} log: down 0 seconds"]
+                f"{service}: down 0 seconds, stopped", f"{service} log: down 0 seconds, stopped"]
 
     def test_it_reads_all_in_a_stop(self, scan):
         service = lay_with_log(scan / "s", "trap 'seq 2000; exit' TERM; sleep 1000 & wait")

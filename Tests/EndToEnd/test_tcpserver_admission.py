@@ -244,7 +244,7 @@ def test_what_has_no_memory_says_so():
     assert set(seen) <= {NO_PORT, b"tcpserver: fatal: out of memory\n"}
 
 
-@pytest.mark.parametrize("kilobytes", [128, 144, 208])
+@pytest.mark.parametrize("kilobytes", [144, 160, 224])
 def test_serving_with_little_memory(kilobytes):
     """It serves or it ends, and says which."""
     limit = ("prlimit", f"--data={kilobytes << 10}:{kilobytes << 10}")

@@ -109,13 +109,13 @@ struct StateDirectoryTests {
         seam.fail("mkdir", with: .readOnly, skip: 0)
         let places = places(scratch)
         let control = try seam.during { try ScanControl(makingIn: Directory(place), or: places) }
-        let commands = try ScanControl.openCommands(of: Directory(place), or: places)
-        try send([UInt8(ascii: "h")], to: commands, until: .now)
+        let client = try ScanClient(of: Directory(place), or: places)
+        try send([UInt8(ascii: "h")], to: client.control, until: .now)
         var letters: [UInt8] = [0, 0]
         #expect(try letters.withUnsafeMutableBytes { try read(control.number, into: $0) } == 1)
         #expect(ScanCommand(rawValue: letters[0]) == .rescan)
         #expect(throws: SystemError.self) {
-            _ = try ScanControl.openCommands(of: Directory(place), or: nowhere)
+            _ = try ScanClient(of: Directory(place), or: nowhere)
         }
     }
 }
