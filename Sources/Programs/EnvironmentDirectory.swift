@@ -60,7 +60,8 @@ struct EnvironmentDirectory {
         }
     }
 
-    /// The content up to the first newline and a little more. Throws E2BIG where no exec would take the value any more.
+    /// The content up to the first newline and a little more. Reading stops where no exec would take the
+    /// value any more.
     private func firstLine(of name: ByteString) throws(SystemError) -> [UInt8] {
         let file = try openFile(name, .read)
         var line: [UInt8] = []
@@ -72,7 +73,6 @@ struct EnvironmentDirectory {
                 line.append(contentsOf: block)
                 if block.isEmpty || block.contains(UInt8(ascii: "\n")) { return }
             }
-            throw SystemError("read", .tooLong)
         }
         return line
     }
