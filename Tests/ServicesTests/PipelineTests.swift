@@ -43,6 +43,7 @@ import Testing
         let graph = DependencyGraph(definitions)
         #expect(graph.problems == [])
         #expect(graph.prerequisites(of: "user").map { $0.name } == ["a", "b", "c"])
+        #expect(graph.services(named: "all") == ["a", "b", "c"])
         // A service by that name is meant where there is one.
         definitions["all"] = .plain
         #expect(
