@@ -2,19 +2,17 @@
 
 import contextlib
 import os
-import pathlib
 import random
 import re
 import signal
-import socket
-import subprocess
 
 import pytest
 
 from apus import BIN, environment, run, wait_for
+from odd import make_other
 from services import lay, lines, messages, pid_of, supervised, supervisor, svc, wait_up
 
-KINDS = ["empty", "large", "zeros", "garbage", "directory", "fifo", "socket", "link to nowhere", "link to itself",
+KINDS = ["empty", "large", "zeros", "garbage", "directory", "FIFO", "socket", "link to nowhere", "link to itself",
          "link to /dev/zero"]
 
 
@@ -22,14 +20,9 @@ def put(path, kind):
     """Makes something odd of that name, in place of what is there."""
     with contextlib.suppress(FileNotFoundError):
         path.unlink()
-    if kind == "directory":
-        path.mkdir()
-    elif kind == "fifo":
-        os.mkfifo(path)
-    elif kind == "socket":
-        with socket.socket(socket.AF_UNIX) as listener, contextlib.chdir(path.parent):
-            listener.bind(path.name)
-    elif kind.startswith("link"):
+    if make_other(kind, path):
+        return
+    if kind.startswith("link"):
         path.symlink_to({"link to nowhere": "nowhere", "link to itself": path.name}.get(kind, "/dev/zero"))
     else:
         path.write_bytes({"large": b"x" * 1_000_000, "zeros": bytes(1000),

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from apus import background, run, wait_for
-from faults import COUNTER, init, table, trap, wait_over
+from faults import COUNTER, init, said, table, trap, wait_over
 from services import (boot_time, children, is_gone, lay, lines, pid_of, process_state, started, supervisor, svc, svstat,
                       wait_down, wait_up)
 
@@ -239,12 +239,7 @@ def test_a_damaged_table(tmp_path):
         pids = [(wait_up(path), wait_up(path / "log")) for path in paths]
         damage(first)
         os.kill(first, signal.SIGILL)
-        text = b""
-        def said():
-            nonlocal text
-            text += process.stderr.read() or b""
-            return b"taking over running services by their status files" in text
-        wait_for(said, "word of it")
+        said(process, b"taking over running services by their status files")
         wait_for(lambda: [run("svok", path).returncode for path in paths] == [0, 0])
         wait_for(lambda: [(pid_of(path), pid_of(path / "log")) for path in paths] == pids, "the same processes")
         counts = [len(lines(path / "log/out")) for path in paths]

@@ -14,22 +14,12 @@ import pytest
 
 from apus import BIN, pid_namespace, run, wait_for
 from clocks import Clocked
-from faults import init, table, trap, wait_over
+from faults import init, said, table, trap, wait_over
 from services import (children, descriptor_count, lay, lines, pid_of, supervised, supervisor, svc, svstat, wait_down,
                       wait_up)
 from shortages import group
 
 YEAR = 365 * 86400
-
-
-def said(process, words):
-    text = b""
-
-    def found():
-        nonlocal text
-        text += process.stderr.read() or b""
-        return words in text
-    wait_for(found, words.decode())
 
 
 @pytest.mark.parametrize("program", ["svscan", "init"])

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from apus import BIN, background, environment, run, wait_for
-from faults import init, table, trap
+from faults import init, said, table, trap
 from load import Load, compiled
 from services import lay, pid_of, supervisor, svc, wait_down, wait_up
 
@@ -36,18 +36,6 @@ def replace(binary, content):
     else:
         subprocess.run(["gcc", "-x", "c", "-", "-o", new], input=content.encode(), check=True)
     new.rename(binary)
-
-
-def said(process, words):
-    """Waits for words of the supervisor, and returns all that it said."""
-    text = b""
-
-    def found():
-        nonlocal text
-        text += process.stderr.read() or b""
-        return words in text
-    wait_for(found, words.decode())
-    return text
 
 
 def test_another_binary_goes_on(scene):

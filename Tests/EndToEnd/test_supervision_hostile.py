@@ -6,13 +6,13 @@ import os
 import pathlib
 import shutil
 import signal
-import socket
 import subprocess
 import time
 
 import pytest
 
 from apus import BIN, environment, run, wait_for
+from odd import make_other
 from services import (children, descriptor_count, is_gone, lay, lines, messages, pid_of, troubles, supervised, supervisor, svc,
                       svstat, wait_run, wait_up)
 
@@ -23,14 +23,9 @@ INIT = BIN / "init"
 def make(kind, path):
     """Something else where a file is expected."""
     path.parent.mkdir(exist_ok=True)
-    if kind == "directory":
-        path.mkdir()
-    elif kind == "FIFO":
-        os.mkfifo(path)
-    elif kind == "socket":
-        with socket.socket(socket.AF_UNIX) as listener, contextlib.chdir(path.parent):
-            listener.bind(path.name)
-    elif kind == "device":
+    if make_other(kind, path):
+        return
+    if kind == "device":
         os.mknod(path, 0o20600, os.makedev(1, 8))
     elif kind == "endless link":
         path.symlink_to("/dev/zero")

@@ -31,6 +31,13 @@ def landlock_version():
     return ctypes.CDLL(None, use_errno=True).syscall(444, None, 0, 1)
 
 
+def static_program(path, source):
+    """Compiles C into a program that needs nothing of a container; returns its path."""
+    path = pathlib.Path(path)
+    subprocess.run(["gcc", "-x", "c", "-", "-O1", "-static", "-o", path], input=source.encode(), check=True)
+    return path
+
+
 def wait_for(condition, what="the expected state", seconds=30):
     """Waits until `condition()` is true and returns its value; fails with `what` at the deadline."""
     deadline = time.monotonic() + seconds

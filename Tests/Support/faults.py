@@ -57,6 +57,18 @@ def trap(pid, number=signal.SIGSEGV):
     wait_over(pid, before + 1)
 
 
+def said(process, words):
+    """Waits for words of a supervisor whose standard error does not block, and returns all that it said."""
+    text = b""
+
+    def found():
+        nonlocal text
+        text += process.stderr.read() or b""
+        return words in text
+    wait_for(found, words.decode())
+    return text
+
+
 def resident(pid):
     """Kilobytes of anonymous and of shared memory."""
     text = pathlib.Path(f"/proc/{pid}/status").read_text()

@@ -8,10 +8,9 @@ import pathlib
 import random
 import statistics
 import struct
-import subprocess
 import time
 
-from apus import wait_for
+from apus import static_program, wait_for
 from faults import FAULTS, resident, table_file, zombies
 from services import children, descriptor_count, lay, lines, pid_of, svc, svstat, wait_up
 
@@ -68,9 +67,7 @@ HEAD = struct.Struct("<5Q")
 
 def compiled(directory):
     """The counter as a static program, which needs nothing of a container."""
-    path = pathlib.Path(directory) / "counter"
-    subprocess.run(["gcc", "-x", "c", "-", "-O1", "-static", "-o", path], input=COUNTER.encode(), check=True)
-    return path
+    return static_program(pathlib.Path(directory) / "counter", COUNTER)
 
 
 @dataclasses.dataclass

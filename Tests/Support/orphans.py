@@ -3,10 +3,9 @@ this namespace, process 1: a container's is as good as any."""
 
 import dataclasses
 import pathlib
-import subprocess
 import time
 
-from apus import wait_for
+from apus import static_program, wait_for
 from faults import resident, zombies
 from services import children, descriptor_count, lay, lines
 
@@ -59,9 +58,7 @@ int main(int argc, char **argv)
 
 def compiled(directory):
     """The maker as a static program, which needs nothing of a container."""
-    path = pathlib.Path(directory) / "maker"
-    subprocess.run(["gcc", "-x", "c", "-", "-O1", "-static", "-o", path], input=MAKER.encode(), check=True)
-    return path
+    return static_program(pathlib.Path(directory) / "maker", MAKER)
 
 
 @dataclasses.dataclass
