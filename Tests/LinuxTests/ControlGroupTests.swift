@@ -79,12 +79,17 @@ struct ControlGroupTests {
         #expect(ControlGroup.value(of: "oom_", in: content) == nil)
     }
 
+    /// An ordinary directory in the place of a group.
+    private func makePlace() throws(SystemError) -> ControlGroup {
+        let path: ByteString =
+            "/tmp/apus-groups-\(CurrentProcess.id)-\(UInt32.random(in: 0 ... .max))"
+        try makeDirectory(path, permissions: 0o755)
+        return ControlGroup(path)
+    }
+
     @Test("Groups that were left behind are removed by their names, and no other")
     func idleGroups() throws {
-        let top: ByteString =
-            "/tmp/apus-groups-\(CurrentProcess.id)-\(UInt32.random(in: 0 ... .max))"
-        try makeDirectory(top, permissions: 0o755)
-        let parent = ControlGroup(top)
+        let parent = try makePlace()
         for name in ["limits-1", "limits-2", "web", "limit"] as [ByteString] {
             _ = try parent.makeGroup(name)
         }
@@ -92,7 +97,7 @@ struct ControlGroupTests {
         let busy = try parent.makeGroup("limits-3").makeGroup("inner")
         parent.removeIdleGroups("limits-")
         let left: Set<ByteString> = ["service-limit", "service-limits-3", "service-web"]
-        #expect(Set(try entries(of: top)) == left)
+        #expect(Set(try entries(of: parent.path)) == left)
         try busy.remove()
         try parent.remove()
     }
@@ -110,19 +115,17 @@ struct ControlGroupTests {
 
     @Test("A controller that a group lacks is enabled in the one above first, if that made it")
     func controllersFromAbove() throws {
-        let top: ByteString =
-            "/tmp/apus-groups-\(CurrentProcess.id)-\(UInt32.random(in: 0 ... .max))"
-        try makeDirectory(top, permissions: 0o755)
-        let above = ControlGroup(top)
+        let above = try makePlace()
         let group = try above.makeGroup("web")
         // A group without the file is one without the controller.
-        _ = try openFile("\(top)/cgroup.subtree_control", .createNew)
+        _ = try openFile("\(above.path)/cgroup.subtree_control", .createNew)
         #expect(throws: SystemError.self) { try group.enable("pids") }
         #expect(
-            try contents(of: "\(top)/cgroup.subtree_control", limit: 100) == Array("+pids".utf8))
+            try contents(of: "\(above.path)/cgroup.subtree_control", limit: 100)
+                == Array("+pids".utf8))
         #expect(try above.hasControllersBelow())
         #expect(throws: SystemError.self) { try group.hasControllersBelow() }
-        try removeFile("\(top)/cgroup.subtree_control")
+        try removeFile("\(above.path)/cgroup.subtree_control")
         #expect(throws: SystemError("write", .noEntry, subject: group.path)) {
             try group.enable("pids")
         }
